@@ -1,0 +1,1 @@
+"""What the notebooks show: tasks, training, figures, questions. Nothing to fill in here."""

@@ -1,0 +1,109 @@
+"""Call one learner's function and say what came of it."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .values import plain
+
+MESSAGE_CHARACTERS = 600  # of a learner's exception: the rest is cut
+
+
+@dataclass(frozen=True)
+class CallError:
+    """An exception out of a learner's code: the names of its type and bases, message, place."""
+
+    types: tuple[str, ...]
+    message: str
+    where: str = ""
+
+    @property
+    def type_name(self) -> str:
+        return self.types[0]
+
+    def __str__(self) -> str:
+        last = f"{self.type_name}: {self.message}" if self.message else self.type_name
+        return f"{self.where}\n{last}".strip()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave: a value, or an error, or why there was no call to make.
+
+    Attributes:
+        value: what the function returned, as a plain value.
+        error: the exception it raised.
+        absent: a sentence, when there is no such function or module.
+        unloadable: the exception its module raised on import.
+        stopped: a sentence, when a bound was broken; `timed_out` when that bound was time.
+        changed: names of the arguments that the call altered in place.
+        asked: earlier functions that the trusted grader answered for meanwhile.
+    """
+
+    value: Any = None
+    error: CallError | None = None
+    absent: str | None = None
+    unloadable: CallError | None = None
+    stopped: str | None = None
+    timed_out: bool = False
+    changed: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
+
+    @property
+    def final(self) -> bool:
+        """Whether further cases would only tell the same."""
+        return bool(self.absent or self.unloadable or self.stopped or self.not_written)
+
+    @property
+    def not_written(self) -> bool:
+        return self.error is not None and self.error.type_name == "NotImplementedError"
+
+
+def invoke(function: Callable, args: dict[str, Any], library: Path) -> Outcome:
+    """Call `function` with `args` in order.
+
+    Args:
+        library: the folder whose files may show in a traceback.
+    """
+    mine = {name: _copy(value) for name, value in args.items()}
+    try:
+        with torch.no_grad():
+            value = plain(function(*mine.values()))
+    except Exception as error:
+        return Outcome(error=call_error(error, library))
+    changed = tuple(name for name in args if _differs(args[name], mine[name]))
+    return Outcome(value=value, changed=changed)
+
+
+def call_error(error: BaseException, library: Path) -> CallError:
+    """Describe an exception with the part of its traceback that lies in the learner's files."""
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).is_relative_to(library):
+            place = Path(frame.filename).relative_to(library.parent).as_posix()
+            lines.append(f'  File "{place}", line {frame.lineno}, in {frame.name}')
+            lines.append(f"    {frame.line}")
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{library.name}/{Path(error.filename).name}"
+        lines.append(f'  File "{place}", line {error.lineno}')
+        lines.append(f"    {(error.text or '').strip()}")
+    types = tuple(t.__name__ for t in type(error).__mro__ if issubclass(t, BaseException))
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return CallError(types, message[:MESSAGE_CHARACTERS], "\n".join(lines[-8:]))
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    return list(value) if isinstance(value, list) else value
+
+
+def _differs(before: Any, after: Any) -> bool:
+    if isinstance(before, Tensor):
+        return before.shape != after.shape or not torch.equal(before, after)
+    return isinstance(before, list) and before != after

@@ -1,0 +1,48 @@
+"""The learner's own check: the visible cases, called in this very process."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from .calls import Outcome, call_error, invoke
+from .judge import judge
+from .loading import library, load_module
+from .records import RecordedExercise, visible
+from .results import ExerciseResult
+
+
+def check_library(
+    folder: Path, exercises: Iterable[str] | None = None
+) -> dict[str, ExerciseResult]:
+    """Check a learner's functions against the recorded cases.
+
+    Args:
+        folder: the `mha_lib` folder.
+        exercises: names; all by default.
+    """
+    known = visible()
+    with library(folder):
+        return {name: _check(known[name], folder) for name in exercises or known}
+
+
+def _check(exercise: RecordedExercise, folder: Path) -> ExerciseResult:
+    function = find_function(exercise.name, folder)
+    if isinstance(function, Outcome):
+        return judge(exercise, lambda case: function)
+    return judge(exercise, lambda case: invoke(function, case.args, folder))
+
+
+def find_function(exercise: str, folder: Path) -> Callable | Outcome:
+    """Import a learner's function, or say as an outcome why it can't be called.
+
+    Call it within `library(folder)`.
+    """
+    module, name = exercise.split(".")
+    if not (folder / f"{module}.py").is_file():
+        return Outcome(absent=f"The file mha_lib/{module}.py is missing.")
+    try:
+        function = getattr(load_module(module), name, None)
+    except Exception as error:
+        return Outcome(unloadable=call_error(error, folder))
+    if not callable(function):
+        return Outcome(absent=f"mha_lib/{module}.py has no function {name}.")
+    return function

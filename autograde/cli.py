@@ -1,0 +1,134 @@
+"""The command line: check, grade, build, course, pack."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .errors import AutogradeError
+
+app = typer.Typer(
+    help="Check and grade the course's exercises.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+# PyTorch takes a second to import: each command imports what it needs, so that --help is instant.
+
+
+@app.command()
+def check(
+    exercises: Annotated[list[str] | None, typer.Argument(help="e.g. heads.split_heads; all by default")] = None,
+    lib: Annotated[Path | None, typer.Option(help="the mha_lib folder; looked for from here upwards")] = None,
+) -> None:
+    """Check your own mha_lib against the visible cases."""
+    from .checking import check_library
+    from .notebook import find_library
+    from .records import visible_exercise
+    from .report import result_text, results_table
+
+    folder = (lib or find_library(Path.cwd())).resolve()
+    if not folder.is_dir():
+        raise AutogradeError(f"There is no folder {folder}.")
+    names = [visible_exercise(name).name for name in exercises or []]
+    results = check_library(folder, names or None)
+    for result in results.values():
+        if not result.passed and (names or result.status != "missing"):
+            console.print(result_text(result), markup=False, highlight=False)
+            console.print()
+    console.print(results_table(results, "Visible cases"))
+    if not all(result.passed for result in results.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[list[Path], typer.Argument(help="folders that hold mha_lib/")],
+    assignment: Annotated[str | None, typer.Option(help="grade this assignment's exercises only")] = None,
+    json_file: Annotated[str | None, typer.Option("--json", help="write the results here; - for stdout")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; one a core by default")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="address of a Dask scheduler, e.g. tcp://host:8786")] = None,
+) -> None:
+    """Grade submissions with the hidden cases (the instructor's side)."""
+    from .batch import grade_all
+    from .report import results_table
+
+    graded = grade_all(submissions, assignment=assignment, workers=workers, scheduler=scheduler)
+    listing = [
+        {"submission": str(path), "exercises": {name: r.to_json() for name, r in results.items()}}
+        for path, results in graded.items()
+    ]
+    text = json.dumps(listing, indent=2)
+    if json_file == "-":
+        print(text)
+        return
+    if json_file:
+        _write(Path(json_file), text + "\n")
+    for path, results in graded.items():
+        console.print(results_table(results, str(path)))
+
+
+@app.command()
+def build(
+    check: Annotated[bool, typer.Option("--check", help="change nothing; fail if a file is not what the build makes")] = False,
+) -> None:
+    """Make stubs, notebooks and recorded cases from solutions/ (the author's side)."""
+    from .build.files import drift, write_built
+
+    changed = list(drift()) if check else write_built()
+    for path in changed:
+        console.print(("out of date: " if check else "wrote ") + path, highlight=False)
+    if check and changed:
+        raise AutogradeError("Run `autograde build` and commit what it writes.")
+    if not changed:
+        console.print("Everything is up to date.")
+
+
+@app.command()
+def course(
+    directory: Annotated[Path, typer.Argument(help="a new folder")],
+    exchange: Annotated[Path | None, typer.Option(help="nbgrader's exchange folder, writable for all")] = None,
+    course_id: Annotated[str, typer.Option(help="nbgrader's name for the course")] = "multi_head_attention",
+) -> None:
+    """Make an nbgrader course directory, ready for `nbgrader` and the formgrader."""
+    from .course import create_course
+
+    create_course(directory, exchange=exchange, course_id=course_id)
+    console.print(f"Made {directory}. Its README.md lists the next commands.", highlight=False)
+
+
+@app.command()
+def pack(
+    assignment: Annotated[str, typer.Argument(help="e.g. 01_one_lookup")],
+    lib: Annotated[Path | None, typer.Option(help="the mha_lib folder; looked for from here upwards")] = None,
+    output: Annotated[Path, typer.Option(help="folder for the zip")] = Path("."),
+) -> None:
+    """Put your notebook and mha_lib into one zip, to upload where an LMS collects it."""
+    from .notebook import find_library
+    from .pack import pack as make_zip
+
+    path = make_zip(assignment, lib or find_library(Path.cwd()), output)
+    console.print(f"Wrote {path}.", highlight=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AutogradeError(f"Cannot write {path}: {error.strerror}.") from None
+
+
+def main() -> None:
+    """Run the command line; errors meant for people come as one sentence."""
+    if sys.version_info < (3, 11):
+        sys.exit("autograde needs Python 3.11 or newer.")
+    try:
+        app()
+    except AutogradeError as error:
+        Console(stderr=True).print(str(error), style="red", highlight=False, markup=False)
+        sys.exit(2)

@@ -1,0 +1,89 @@
+"""Grade a submission: the trusted side, with the reference and the hidden cases."""
+
+import secrets
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from .errors import AutogradeError
+from .judge import judge
+from .records import RecordedCase, RecordedExercise
+from .results import ExerciseResult
+from .sandbox import Limits
+from .session import Session
+from .source import function_source, library_calls
+
+try:
+    from .exercises import EXERCISES
+    from .exercises.entry import record
+except ModuleNotFoundError as missing:
+    raise AutogradeError(
+        "Grading needs the reference (solutions/ and autograde/exercises/), which is only in the "
+        "course's repository: install the course from there. `autograde check` works without it."
+    ) from missing
+
+
+@cache
+def hidden(seed: int) -> dict[str, RecordedExercise]:
+    """The hidden cases: the same builders as the visible ones, other sizes and numbers."""
+    return {name: record(exercise, seed) for name, exercise in EXERCISES.items()}
+
+
+@cache
+def secret_seed() -> int:
+    """A seed that nobody knows, drawn once in the life of this process."""
+    return secrets.randbits(63)
+
+
+def grade_submission(
+    directory: Path,
+    *,
+    exercises: Sequence[str] | None = None,
+    seed: int | None = None,
+    limits: Limits | None = None,
+) -> dict[str, ExerciseResult]:
+    """Grade the `mha_lib` of one submission. Nothing that a submission does raises here.
+
+    Earlier exercises are graded along the way, though not reported, so that one mistake is not
+    punished twice: the reference answers for a function that failed its own exercise.
+
+    Args:
+        directory: the folder that holds `mha_lib/`.
+        exercises: names to report, all by default.
+        seed: of the hidden cases; a secret one by default.
+        limits: bounds on submitted code.
+
+    Raises:
+        AutogradeError: if an exercise is unknown.
+        GraderFault: if the runner can't be started.
+    """
+    wanted = list(EXERCISES) if exercises is None else list(exercises)
+    if unknown := [name for name in wanted if name not in EXERCISES]:
+        raise AutogradeError(f"There is no exercise {unknown[0]!r}; there are {', '.join(EXERCISES)}.")
+    order = list(EXERCISES)
+    plan = order[: max((order.index(name) for name in wanted), default=-1) + 1]
+    cases = hidden(secret_seed() if seed is None else seed)
+    results = {}
+    with Session(directory, plan, limits or Limits()) as session:
+        for name in plan:
+            results[name] = _grade(cases[name], session)
+            if not results[name].passed:
+                session.stand_in(name, EXERCISES[name].reference)
+    return {name: _with_remarks(results[name], directory) for name in wanted}
+
+
+def _grade(exercise: RecordedExercise, session: Session) -> ExerciseResult:
+    def call(case: RecordedCase):
+        return session.call(exercise.name, case.args)
+
+    return judge(exercise, call)
+
+
+def _with_remarks(result: ExerciseResult, directory: Path) -> ExerciseResult:
+    """Add, to a right answer, that it calls the library's own version (advice, not a deduction)."""
+    source = function_source(directory, result.exercise) if result.passed else None
+    called = library_calls(source, EXERCISES[result.exercise].library_calls) if source else []
+    if not called:
+        return result
+    remark = f"Remark: this calls the library's own {', '.join(called)}; the exercise is to build it."
+    return ExerciseResult(**{**vars(result), "message": f"{result.message}\n{remark}"})

@@ -1,0 +1,111 @@
+"""What a learner's notebook calls: `%load_ext autograde`, `check`, `needs`, `progress`."""
+
+import sys
+from pathlib import Path
+
+from .errors import AutogradeError
+from .loading import PACKAGE
+
+# `check`, `needs` and `progress` import the checks, and with them PyTorch, when they are called:
+# loading the extension must work first, to say that a file named torch.py is in PyTorch's way.
+
+
+class CheckFailed(AutogradeError):
+    """The exercise is not right yet. The message above the error says why."""
+
+
+class FinishFirst(CheckFailed):
+    """The next cell runs on functions that are not right yet."""
+
+
+def check(exercise: str) -> None:
+    """Check one of your functions against the recorded cases, and say what is right or wrong.
+
+    Args:
+        exercise: its name, e.g. "heads.split_heads".
+
+    Raises:
+        CheckFailed: if it is not right yet.
+        AutogradeError: if there is no such exercise or no `mha_lib` folder.
+    """
+    from IPython.display import display
+
+    from .report import headline, result_html, result_text
+
+    result = _check(exercise)
+    display({"text/html": result_html(result), "text/plain": result_text(result)}, raw=True)
+    if not result.passed:
+        about = [line for line in result.message.splitlines() if line.startswith("What happened")]
+        raise CheckFailed("\n".join([headline(result), *about]))
+
+
+def needs(*exercises: str) -> None:
+    """Stop here with one sentence unless these exercises pass.
+
+    Raises:
+        FinishFirst: names the ones to finish first.
+    """
+    open_ones = [name for name in exercises if not _check(name).passed]
+    if open_ones:
+        what = ", ".join(open_ones)
+        raise FinishFirst(f"this cell runs on your own code; finish {what} first, then run it again.")
+
+
+def progress() -> None:
+    """Show where you are: every exercise, its points and its state on the visible cases."""
+    from IPython.display import display
+
+    from .checking import check_library
+    from .report import headline, progress_html
+
+    results = check_library(find_library(Path.cwd()))
+    text = "\n".join(headline(result) for result in results.values())
+    display({"text/html": progress_html(results), "text/plain": text}, raw=True)
+
+
+def _check(exercise: str):
+    from .checking import check_library
+    from .records import visible_exercise
+
+    name = visible_exercise(exercise).name
+    return check_library(find_library(Path.cwd()), [name])[name]
+
+
+def find_library(start: Path) -> Path:
+    """Find the learner's `mha_lib` folder: beside the notebook, or beside one of its parents.
+
+    Raises:
+        AutogradeError: if there is none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / PACKAGE).is_dir():
+            return folder / PACKAGE
+    raise AutogradeError(
+        f"There is no {PACKAGE} folder in {start} or above it. It holds the files you fill in: "
+        "it should lie beside the folder of this notebook."
+    )
+
+
+def load_ipython_extension(shell) -> None:
+    """Put the learner's library on the path and reload it when a file changes."""
+    _warn_of_shadows(Path.cwd())
+    folder = str(find_library(Path.cwd()).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last: a file beside the library must not hide an installed package
+    shell.run_line_magic("load_ext", "autoreload")
+    shell.run_line_magic("autoreload", "2")
+
+
+def _warn_of_shadows(folder: Path) -> None:
+    for name in ("torch", "numpy", "matplotlib", "autograde", "attention_lab"):
+        for hiding in (folder / f"{name}.py", folder / name):
+            if hiding.exists() and not (hiding.is_dir() and _is_ours(hiding)):
+                raise AutogradeError(
+                    f"{hiding.name} lies beside this notebook and hides the package {name}: "
+                    "rename or move it, then restart the kernel."
+                )
+
+
+def _is_ours(folder: Path) -> bool:
+    """The course's own packages lie beside a notebook that is opened at the repository's root."""
+    return folder.resolve() == Path(__file__).parent.resolve() or folder.name == "attention_lab"

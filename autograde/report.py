@@ -1,0 +1,78 @@
+"""Show results to people: as text, as HTML, as a table in the terminal."""
+
+from html import escape
+
+from rich.table import Table
+
+from .results import ExerciseResult
+
+WORDS = {
+    "passed": "passed",
+    "failed": "not right yet",
+    "error": "raised an error",
+    "timeout": "took too long",
+    "missing": "not written yet",
+}
+# Shape as well as colour: a tick and a cross read the same without red and green.
+SIGNS = {"passed": "✓", "failed": "✗", "error": "✗", "timeout": "✗", "missing": "○"}
+COLOURS = {"passed": "#0072B2", "missing": "#808080"}  # the rest: vermilion
+WRONG = "#D55E00"
+
+
+def headline(result: ExerciseResult) -> str:
+    points = f"{result.score:g} of {result.max_score:g} points"
+    return f"{SIGNS[result.status]} {result.exercise}: {WORDS[result.status]} ({points})"
+
+
+def result_text(result: ExerciseResult) -> str:
+    return f"{headline(result)}\n{result.message}"
+
+
+def result_html(result: ExerciseResult, source: str | None = None) -> str:
+    """The message as HTML without scripts; everything that came from a submission is escaped.
+
+    Args:
+        source: the learner's own function, shown beneath.
+    """
+    colour = COLOURS.get(result.status, WRONG)
+    shown = ""
+    if source:
+        summary = f"Your <code>{escape(result.exercise)}</code>"
+        shown = f"<details open><summary>{summary}</summary><pre>{escape(source)}</pre></details>"
+    mistake = ""
+    if result.misconception:
+        mistake = f"<p>Known mistake: <code>{escape(result.misconception)}</code></p>"
+    return (
+        f'<div role="status" style="border-left:4px solid {colour};padding:0 0 0 12px">'
+        f'<p style="margin:0"><strong>{escape(headline(result))}</strong></p>'
+        f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(result.message)}</pre>'
+        f"{mistake}{shown}</div>"
+    )
+
+
+def results_table(results: dict[str, ExerciseResult], title: str) -> Table:
+    """A line an exercise, for the terminal."""
+    table = Table(title=title, title_justify="left")
+    for column in ("exercise", "points", "outcome", "known mistake"):
+        table.add_column(column, justify="right" if column == "points" else "left")
+    for result in results.values():
+        outcome = f"{SIGNS[result.status]} {WORDS[result.status]}"
+        points = f"{result.score:g}/{result.max_score:g}"
+        table.add_row(result.exercise, points, outcome, result.misconception or "")
+    return table
+
+
+def progress_html(results: dict[str, ExerciseResult]) -> str:
+    """The progress board: a line an exercise, and the sum."""
+    score = sum(r.score for r in results.values())
+    total = sum(r.max_score for r in results.values())
+    rows = "".join(
+        f"<tr><td><code>{escape(r.exercise)}</code></td><td>{r.score:g} / {r.max_score:g}</td>"
+        f"<td>{SIGNS[r.status]} {WORDS[r.status]}</td></tr>"
+        for r in results.values()
+    )
+    return (
+        f"<table><caption>Your progress: {score:g} of {total:g} points on the visible cases</caption>"
+        '<thead><tr><th scope="col">exercise</th><th scope="col">points</th>'
+        f'<th scope="col">state</th></tr></thead><tbody>{rows}</tbody></table>'
+    )

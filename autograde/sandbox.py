@@ -1,0 +1,95 @@
+"""What holds the untrusted runner: the one place for every bound on submitted code.
+
+Today: a process and session of its own, an empty environment, a scratch folder, rlimits, and wall
+time kept by the trusted side. These bound what a submission uses up, not what it may read: a file
+that the grader's user can open, a submission can open too. Isolation of files, processes and the
+network belongs here, in `command` (how the process starts) and `confine` (what it gives up before it
+loads submitted code).
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on one runner process; seconds and bytes."""
+
+    call_seconds: float = 10.0
+    load_seconds: float = 20.0
+    cpu_seconds: int = 60
+    memory_bytes: int = 4 * 2**30
+    file_bytes: int = 2**20
+
+
+START_SECONDS = 60.0  # importing PyTorch on a busy machine: the grader's time, not the learner's
+
+
+def start(scratch: Path) -> subprocess.Popen:
+    """Start a runner; it speaks over its stdin and stdout."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-m", "autograde.runner"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=scratch,
+        env=_environment(scratch),
+        start_new_session=True,
+    )
+
+
+def stop(process: subprocess.Popen) -> None:
+    """Kill a runner and whatever it started."""
+    if hasattr(os, "killpg"):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        try:
+            stream.close()
+        except OSError:  # what was left to write has nowhere to go
+            pass
+
+
+def confine(limits: Limits) -> None:
+    """Give up, inside the runner, what submitted code must not have."""
+    # An editable installation puts the whole repository, with the reference, on the path.
+    root = Path(__file__).resolve().parent.parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != root]
+    try:
+        import resource
+    except ImportError:  # Windows: only wall time is bounded there
+        return
+    bounds = {
+        "RLIMIT_CPU": limits.cpu_seconds,
+        "RLIMIT_AS": limits.memory_bytes,
+        "RLIMIT_FSIZE": limits.file_bytes,
+        "RLIMIT_NPROC": 0,  # no new process or thread
+        "RLIMIT_CORE": 0,
+    }
+    for name, bound in bounds.items():
+        if hasattr(resource, name):
+            resource.setrlimit(getattr(resource, name), (bound, bound))
+
+
+def death(process: subprocess.Popen, limits: Limits) -> str:
+    """Say in a sentence why a runner is gone."""
+    code = process.wait()
+    if hasattr(signal, "SIGXCPU") and code == -signal.SIGXCPU:
+        return f"it used more than {limits.cpu_seconds} s of processor time and was stopped."
+    if code < 0:
+        return f"the process was ended by {signal.Signals(-code).name}."
+    return f"the process ended itself (exit code {code}): a function should return or raise."
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
+    threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    return {**kept, **threads, "HOME": str(scratch), "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}

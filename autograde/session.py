@@ -1,0 +1,232 @@
+"""The trusted side of the pipe: one submission in one runner, started again when it breaks."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLate
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from . import sandbox
+from .calls import CallError, Outcome
+from .errors import GraderFault
+from .loading import PACKAGE
+from .pipe import receive, send
+from .sandbox import Limits
+from .values import BadMessage
+
+LARGEST_ANSWER = 20_000  # numbers in what a runner asks about: no case of the course needs more
+LONGEST_TEXT = 4_000  # characters of an error that are kept
+
+
+class Stopped(Exception):
+    """The runner is gone, or was stopped: why, in a sentence."""
+
+    def __init__(self, why: str, timed_out: bool = False):
+        super().__init__(why)
+        self.outcome = Outcome(stopped=why, timed_out=timed_out)
+
+
+class Runner:
+    """One runner process, up to the moment it breaks a bound."""
+
+    def __init__(self, submission: Path, limits: Limits):
+        self.limits = limits
+        self.scratch = tempfile.TemporaryDirectory(prefix="submission-")
+        self.process = sandbox.start(Path(self.scratch.name))
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self._hand_shake(submission)
+
+    def _hand_shake(self, submission: Path) -> None:
+        """Make sure the runner works before it sees a line of the submission."""
+        try:
+            ready = self._wait(lambda: receive(self.process.stdout), sandbox.START_SECONDS)
+            if ready != {"ready": True}:
+                raise Stopped("it answered wrongly.")
+            start = {"limits": asdict(self.limits), "library": str(submission / PACKAGE)}
+            self._wait(lambda: send(self.process.stdin, start), sandbox.START_SECONDS)
+        except Stopped as stopped:
+            raise GraderFault(f"The runner for submitted code did not start: {stopped}") from None
+
+    def ask(self, request: dict, seconds: float, answers: Mapping[str, Callable]) -> Outcome:
+        """Send one request and read its answer.
+
+        Args:
+            seconds: wall time for all of it.
+            answers: functions that the runner may ask about meanwhile.
+
+        Raises:
+            Stopped: if the runner breaks a bound; it is closed then.
+        """
+        return self._wait(lambda: self._exchange(request, answers), seconds)
+
+    def _exchange(self, request: dict, answers: Mapping[str, Callable]) -> Outcome:
+        asked = set()
+        send(self.process.stdin, request)
+        while True:
+            match receive(self.process.stdout):
+                case {"ask": str(name), "args": list(args), "kwargs": dict(kwargs)} if (
+                    name in answers
+                ):
+                    asked.add(name)
+                    send(self.process.stdin, answer(answers[name], args, kwargs))
+                case dict(reply):
+                    return replace(read_reply(reply), asked=frozenset(asked))
+                case _:
+                    raise BadMessage("no reply")
+
+    def _wait(self, work: Callable, seconds: float) -> Any:
+        """Run one exchange with a deadline: a killed process ends the read that waits for it."""
+        future = self.thread.submit(work)
+        try:
+            return future.result(timeout=seconds)
+        except TooLate:
+            self.close()
+            why = f"it did not finish within {seconds:g} s and was stopped."
+            raise Stopped(why, timed_out=True) from None
+        except (EOFError, OSError):
+            why = sandbox.death(self.process, self.limits)
+            self.close()
+            raise Stopped(why) from None
+        except BadMessage as bad:
+            self.close()
+            raise Stopped(f"what came back is no result ({str(bad)[:200]}).") from None
+
+    def close(self) -> None:
+        sandbox.stop(self.process)
+        self.thread.shutdown(wait=True)
+        self.scratch.cleanup()
+
+
+def answer(function: Callable, args: list, kwargs: dict) -> dict:
+    """Answer for an earlier function that did not pass: a value, or a ValueError's message."""
+    try:
+        if not _small([args, kwargs]):
+            raise ValueError("the arguments are larger than any that this course uses")
+        return {"value": function(*args, **kwargs)}
+    except Exception as error:  # whatever a submission may have passed
+        return {"error": f"{type(error).__name__}: {error}"[:LONGEST_TEXT]}
+
+
+def _small(value: Any) -> bool:
+    """Whether the reference can be asked about it without using up the grader's memory."""
+    match value:
+        case Tensor():
+            return value.numel() <= LARGEST_ANSWER
+        case list() | tuple():
+            return len(value) < 100 and all(_small(item) for item in value)
+        case dict():
+            return all(_small(item) for item in value.values())
+        case int() | float():
+            return abs(value) <= 1_000
+    return value is None or isinstance(value, str)
+
+
+def read_reply(reply: dict) -> Outcome:
+    """Read what a runner says of a call; nothing but values is taken from it.
+
+    Raises:
+        BadMessage: if it is no such reply.
+    """
+    match reply:
+        case {"loaded": True}:
+            return Outcome()
+        case {"value": value, "changed": list(changed)} if all(isinstance(c, str) for c in changed):
+            return Outcome(value=value, changed=tuple(changed))
+        case {"absent": str(why)}:
+            return Outcome(absent=why[:LONGEST_TEXT])
+        case {"error": [list(types), str(message), str(where)]}:
+            error = _error(types, message, where)
+            if "MemoryError" in error.types or "allocate memory" in error.message:
+                return Outcome(stopped="it needed more memory than it may have.")
+            return Outcome(error=error)
+        case {"unloadable": [list(types), str(message), str(where)]}:
+            return Outcome(unloadable=_error(types, message, where))
+    raise BadMessage("no reply")
+
+
+def _error(types: list, message: str, where: str) -> CallError:
+    if not types or not all(isinstance(t, str) for t in types):
+        raise BadMessage("no exception")
+    names = tuple(t[:100] for t in types[:20])
+    return CallError(names, message[:LONGEST_TEXT], where[:LONGEST_TEXT])
+
+
+class Session:
+    """A submission as a set of functions to call, whatever happens to its runners.
+
+    Attributes:
+        answers: reference functions that stand in for those of the submission that did not pass.
+    """
+
+    def __init__(self, submission: Path, exercises: list[str], limits: Limits):
+        self.submission, self.exercises, self.limits = submission, exercises, limits
+        self.answers: dict[str, Callable] = {}
+        self.broken: dict[str, Outcome] = {}  # module -> why it can't be loaded
+        self.runner: Runner | None = None
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *exc) -> None:
+        self._drop()
+
+    def call(self, exercise: str, args: dict[str, Any]) -> Outcome:
+        """Call one function of the submission."""
+        module = exercise.split(".")[0]
+        try:
+            runner = self._running()
+            if module in self.broken:
+                return self.broken[module]
+            request = {"call": exercise, "args": args}
+            return runner.ask(request, self.limits.call_seconds, self.answers)
+        except Stopped as stopped:
+            self.runner = None
+            return stopped.outcome
+
+    def stand_in(self, exercise: str, reference: Callable) -> None:
+        """From now on the reference answers when the submission calls `exercise`."""
+        self.answers[exercise] = reference
+        if self.runner:
+            try:
+                self.runner.ask({"stand_in": [exercise]}, self.limits.load_seconds, {})
+            except Stopped:
+                self.runner = None
+
+    def _running(self) -> Runner:
+        """The runner with all modules loaded; modules that can't be are replaced by stand-ins."""
+        while self.runner is None:
+            runner = Runner(self.submission, self.limits)
+            try:
+                self._load(runner)
+            except Stopped:
+                continue  # the module is in `broken` now; start again without it
+            self.runner = runner
+        return self.runner
+
+    def _load(self, runner: Runner) -> None:
+        for module in dict.fromkeys(name.split(".")[0] for name in self.exercises):
+            mine = [name for name in self.exercises if name.startswith(module + ".")]
+            if module not in self.broken:
+                self._load_module(runner, module, mine[0])
+            names = mine if module in self.broken else [n for n in mine if n in self.answers]
+            if names:
+                runner.ask({"stand_in": names}, self.limits.load_seconds, {})
+
+    def _load_module(self, runner: Runner, module: str, any_function: str) -> None:
+        try:
+            outcome = runner.ask({"load": any_function}, self.limits.load_seconds, self.answers)
+        except Stopped as stopped:
+            self.broken[module] = stopped.outcome
+            raise
+        missing_file = outcome.absent and not (self.submission / PACKAGE / f"{module}.py").is_file()
+        if outcome.unloadable or missing_file:
+            self.broken[module] = outcome
+
+    def _drop(self) -> None:
+        if self.runner:
+            self.runner.close()
+        self.runner = None

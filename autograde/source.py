@@ -1,0 +1,57 @@
+"""Read a learner's source without running it."""
+
+import ast
+from pathlib import Path
+
+from .loading import PACKAGE
+
+MAX_BYTES = 200_000  # a module of this course has about 5,000
+
+
+def function_source(directory: Path, exercise: str) -> str | None:
+    """The learner's text of one function, decorators and all; None where there is none to show.
+
+    Args:
+        directory: the folder that holds `mha_lib/`.
+        exercise: "module.function".
+    """
+    module, function = exercise.split(".")
+    text = module_text(directory, module)
+    if text is None:
+        return None
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return text
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            first = min([node.lineno, *[d.lineno for d in node.decorator_list]])
+            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    return None
+
+
+def module_text(directory: Path, module: str) -> str | None:
+    """The text of one module; None if it is missing, a link, too large or no text."""
+    path = directory / PACKAGE / f"{module}.py"
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def library_calls(source: str, names: tuple[str, ...]) -> list[str]:
+    """Which of the library's own versions a function calls, e.g. "softmax" for torch.softmax.
+
+    A look at the text, not a proof: outputs alone cannot tell who did the work.
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    called = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            called.add(node.func.attr)
+    return [name for name in names if name in called]

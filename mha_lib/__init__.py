@@ -1,0 +1,1 @@
+"""Your attention library: fill in the functions, one notebook after another."""

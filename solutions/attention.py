@@ -1,0 +1,120 @@
+"""One look-up: scaled dot-product attention and the masks that go with it.
+
+A mask is boolean and True means "may attend", as in PyTorch's `F.scaled_dot_product_attention`.
+"""
+
+import torch
+from torch import BoolTensor, Tensor
+
+
+def softmax(scores: Tensor, dim: int = -1) -> Tensor:
+    """Turn scores into weights that are positive and sum to 1 along `dim`.
+
+    softmax(s)_j = exp(s_j) / sum_k exp(s_k)
+
+    Args:
+        scores: any shape, floating point.
+        dim: the dimension that sums to 1 afterwards.
+
+    Returns:
+        Weights, same shape, dtype and device as `scores`. Finite for scores up to ±1e4: subtracting
+        a constant from all scores of a row changes nothing in exact arithmetic, so subtract the
+        largest one and no exponential overflows.
+
+    Source: Goodfellow, Bengio & Courville 2016, section 4.1.
+    """
+    ### BEGIN SOLUTION
+    exps = torch.exp(scores - scores.amax(dim=dim, keepdim=True))
+    return exps / exps.sum(dim=dim, keepdim=True)
+    ### END SOLUTION
+
+
+def causal_mask(num_tokens: int) -> BoolTensor:
+    """Say which tokens may be seen when nobody may look into the future.
+
+    Args:
+        num_tokens: T, the length of the sequence, 0 or more.
+
+    Returns:
+        Boolean mask (T, T); row i is the query, column j the key, True where j <= i.
+
+    Raises:
+        ValueError: if `num_tokens` is negative.
+
+    Source: Vaswani et al. 2017, section 3.2.3.
+    """
+    ### BEGIN SOLUTION
+    if num_tokens < 0:
+        raise ValueError(f"num_tokens must be 0 or more, got {num_tokens}")
+    position = torch.arange(num_tokens)
+    return position[:, None] >= position[None, :]
+    ### END SOLUTION
+
+
+def padding_mask(lengths: list[int] | Tensor, num_tokens: int) -> BoolTensor:
+    """Hide the padding at the end of each sequence in a batch.
+
+    Args:
+        lengths: one length a sequence, each 0 … T; a list or a 1-D integer tensor.
+        num_tokens: T, the padded length.
+
+    Returns:
+        Boolean mask (B, 1, 1, T), True for the keys before the sequence's end. It broadcasts to the
+        scores (B, h, T_q, T_k): every head and every query of a sequence sees the same keys.
+
+    Raises:
+        ValueError: if a length is below 0 or above `num_tokens`.
+    """
+    ### BEGIN SOLUTION
+    lengths = torch.as_tensor(lengths, dtype=torch.int64)  # an empty list would be float otherwise
+    for length in lengths.tolist():
+        if not 0 <= length <= num_tokens:
+            raise ValueError(f"a length must lie in 0 … {num_tokens}, got {length}")
+    position = torch.arange(num_tokens, device=lengths.device)
+    return (position < lengths[:, None])[:, None, None, :]  # (B, T) -> (B, 1, 1, T)
+    ### END SOLUTION
+
+
+def scaled_dot_product_attention(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Look up values by how well their keys match the queries.
+
+    Attention(Q, K, V) = softmax(Q Kᵀ / sqrt(d)) V
+
+    Args:
+        q: queries (…, T_q, d).
+        k: keys (…, T_k, d).
+        v: values (…, T_k, d_v).
+        mask: boolean, broadcastable to the scores (…, T_q, T_k); True = may attend. None: no mask.
+
+    Returns:
+        out (…, T_q, d_v) and weights (…, T_q, T_k). A query that may attend to nothing gets
+        all-zero weights and a zero output, never NaN (what PyTorch's fused attention returns).
+        Dtype and device follow the inputs, and the inputs are left as they were.
+
+    Raises:
+        ValueError: if q and k differ in d, k and v in T_k, or the mask does not fit the scores.
+
+    Source: Vaswani et al. 2017, section 3.2.1, equation 1.
+    """
+    ### BEGIN SOLUTION
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(f"q and k must have the same width, got {q.shape[-1]} and {k.shape[-1]}")
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"k and v must be as many, got {k.shape[-2]} keys, {v.shape[-2]} values")
+    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5  # (…, T_q, T_k)
+    if mask is None:
+        weights = softmax(scores)
+    else:
+        try:
+            mask = mask.expand(scores.shape)
+        except RuntimeError:
+            shapes = f"{tuple(mask.shape)} against {tuple(scores.shape)}"
+            raise ValueError(f"the mask does not broadcast to the scores: {shapes}") from None
+        # The lowest finite score instead of -inf: a row that is blocked throughout stays finite,
+        # and the last step makes its weights zero. In all other rows it changes nothing.
+        lowest = torch.finfo(scores.dtype).min
+        weights = softmax(scores.masked_fill(~mask, lowest)).masked_fill(~mask, 0.0)
+    return weights @ v, weights
+    ### END SOLUTION

@@ -1,0 +1,86 @@
+"""Multi-head attention: split, run, concatenate, project."""
+
+from torch import Tensor
+
+from .attention import scaled_dot_product_attention
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """Cut the last dimension into h slices and make each slice a head.
+
+    Head i gets the columns i·d … (i+1)·d - 1 of every token.
+
+    Args:
+        x: projected tokens (B, T, h·d).
+        num_heads: h.
+
+    Returns:
+        (B, h, T, d)
+
+    Raises:
+        ValueError: if h does not divide the width.
+
+    Source: Vaswani et al. 2017, section 3.2.2.
+    """
+    ### BEGIN SOLUTION
+    batch, num_tokens, width = x.shape
+    if num_heads < 1 or width % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {width}")
+    x = x.reshape(batch, num_tokens, num_heads, width // num_heads)  # (B, T, h, d)
+    return x.transpose(1, 2)  # (B, h, T, d)
+    ### END SOLUTION
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """Put the heads' outputs side by side again: the inverse of `split_heads`.
+
+    Args:
+        x: the heads' outputs (B, h, T, d).
+
+    Returns:
+        (B, T, h·d), the columns i·d … (i+1)·d - 1 from head i.
+
+    Source: Vaswani et al. 2017, section 3.2.2 (Concat).
+    """
+    ### BEGIN SOLUTION
+    batch, num_heads, num_tokens, head_dim = x.shape
+    return x.transpose(1, 2).reshape(batch, num_tokens, num_heads * head_dim)
+    ### END SOLUTION
+
+
+def multi_head_attention(
+    x: Tensor,
+    w_q: Tensor,
+    w_k: Tensor,
+    w_v: Tensor,
+    w_o: Tensor,
+    num_heads: int,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Split, run, concatenate, project.
+
+    MultiHead(x) = Concat(head_1, …, head_h) W_O,  head_i = Attention(x W_Q_i, x W_K_i, x W_V_i)
+
+    Args:
+        x: tokens (B, T, D).
+        w_q, w_k, w_v: projections (D, h·d); the columns i·d … (i+1)·d - 1 belong to head i.
+            h·d = D is the usual case, not a rule.
+        w_o: output projection (h·d, D).
+        num_heads: h.
+        mask: boolean, broadcastable to the weights (B, h, T, T); True = may attend.
+
+    Returns:
+        out (B, T, D) and weights (B, h, T, T).
+
+    Raises:
+        ValueError: if h does not divide the projections' width.
+
+    Source: Vaswani et al. 2017, section 3.2.2.
+    """
+    ### BEGIN SOLUTION
+    q = split_heads(x @ w_q, num_heads)  # (B, h, T, d)
+    k = split_heads(x @ w_k, num_heads)
+    v = split_heads(x @ w_v, num_heads)
+    head_out, weights = scaled_dot_product_attention(q, k, v, mask)  # (B, h, T, d), (B, h, T, T)
+    return merge_heads(head_out) @ w_o, weights  # (B, T, h·d) @ (h·d, D)
+    ### END SOLUTION

@@ -183,7 +183,7 @@ def quiz(key: str, question: str, options: list[str], answer: int, because: str)
 
     def tell(change: dict) -> None:
         if change["new"] is not None:
-            word = "Right." if change["new"] == answer else f"No: {options[answer]}."
+            word = "Right." if change["new"] == answer else f"No. The answer is: {options[answer]}."
             verdict.value = _live(f"<strong>{_rich(word)}</strong> {_rich(because)}")
 
     radio.observe(tell, names="value")

@@ -41,15 +41,15 @@ def plot_trail(batch: int, num_tokens: int, d_model: int, num_heads: int):
     square = (batch, num_heads, num_tokens, num_tokens)
     stages = [  # name, its symbols, its shape, what leads to the next one
         ("x", "(B, T, D)", whole, "project"),
-        ("q, k and v", "(B, T, h·d)", whole, "1 split"),
-        ("q, k and v, by head", "(B, h, T, d)", parts, "2 run"),
+        ("q, k, v", "(B, T, h·d)", whole, "1 split"),
+        ("q, k, v", "(B, h, T, d)", parts, "2 run"),
         ("weights", "(B, h, T, T)", square, ""),
-        ("heads' outputs", "(B, h, T, d)", parts, "3 con-\ncatenate"),
+        ("outputs", "(B, h, T, d)", parts, "3 concat"),
         ("side by side", "(B, T, h·d)", whole, "4 project"),
         ("out", "(B, T, D)", whole, None),
     ]
-    figure, ax = new_figure(12, 3.4)
-    left, height, gap = 0.0, num_heads * num_tokens + (num_heads - 1) * 1.5, 5.5
+    figure, ax = new_figure(9, 3.4)
+    left, height, gap = 0.0, num_heads * num_tokens + (num_heads - 1) * 1.5, 7.5
     for number, (name, symbols, shape, step) in enumerate(stages):
         width = shape[-1]
         if len(shape) == 4:
@@ -64,14 +64,14 @@ def plot_trail(batch: int, num_tokens: int, d_model: int, num_heads: int):
                 share = width / len(colours)
                 _box(ax, left + i * share, middle, share, num_tokens, colour)
         centre = left + width / 2
-        ax.text(centre, height + 1.2, name, ha="center", va="bottom", size=9, weight="bold")
-        ax.text(centre, -1.2, f"{symbols}\n{shape}", ha="center", va="top", size=8)
+        ax.text(centre, height + 1.2, name, ha="center", va="bottom", size=10, weight="bold")
+        ax.text(centre, -1.2, f"{symbols}\n{shape}", ha="center", va="top", size=9)
         if step is not None:
             ends = (left + width + 0.6, height / 2), (left + width + gap - 0.6, height / 2)
             ax.add_patch(
                 FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=10, color=GREY, lw=1.5)
             )
-            ax.text(left + width + gap / 2, height / 2 + 1, step, ha="center", va="bottom", size=8)
+            ax.text(left + width + gap / 2, height / 2 + 1, step, ha="center", va="bottom", size=9)
         left += width + gap
     ax.set(xlim=(-1, left - gap + 1), ylim=(-5.5, height + 4))
     ax.axis("off")

@@ -22,4 +22,6 @@ def exercises_of(assignment: str) -> list[str]:
         if lesson.stem == assignment:
             named = re.findall(r'^check\("([^"]+)"\)$', lesson.read_text("utf-8"), re.MULTILINE)
             return [name for name in EXERCISES if name in named]
-    raise AutogradeError(f"There is no assignment {assignment!r}; there are {', '.join(assignments())}.")
+    raise AutogradeError(
+        f"There is no assignment {assignment!r}; there are {', '.join(assignments())}."
+    )

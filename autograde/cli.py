@@ -23,8 +23,12 @@ console = Console()
 
 @app.command()
 def check(
-    exercises: Annotated[list[str] | None, typer.Argument(help="e.g. heads.split_heads; all by default")] = None,
-    lib: Annotated[Path | None, typer.Option(help="the mha_lib folder; looked for from here upwards")] = None,
+    exercises: Annotated[
+        list[str] | None, typer.Argument(help="e.g. heads.split_heads; all by default")
+    ] = None,
+    lib: Annotated[
+        Path | None, typer.Option(help="the mha_lib folder; looked for from here upwards")
+    ] = None,
 ) -> None:
     """Check your own mha_lib against the visible cases."""
     from .checking import check_library
@@ -49,10 +53,18 @@ def check(
 @app.command()
 def grade(
     submissions: Annotated[list[Path], typer.Argument(help="folders that hold mha_lib/")],
-    assignment: Annotated[str | None, typer.Option(help="grade this assignment's exercises only")] = None,
-    json_file: Annotated[str | None, typer.Option("--json", help="write the results here; - for stdout")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="processes; one a core by default")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="address of a Dask scheduler, e.g. tcp://host:8786")] = None,
+    assignment: Annotated[
+        str | None, typer.Option(help="grade this assignment's exercises only")
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", help="write the results here; - for stdout")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes; one a core by default")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="address of a Dask scheduler, e.g. tcp://host:8786")
+    ] = None,
 ) -> None:
     """Grade submissions with the hidden cases (the instructor's side)."""
     from .batch import grade_all
@@ -75,7 +87,10 @@ def grade(
 
 @app.command()
 def build(
-    check: Annotated[bool, typer.Option("--check", help="change nothing; fail if a file is not what the build makes")] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="change nothing; fail if a file is not what the build makes"),
+    ] = False,
 ) -> None:
     """Make stubs, notebooks and recorded cases from solutions/ (the author's side)."""
     from .build.files import drift, write_built
@@ -92,8 +107,12 @@ def build(
 @app.command()
 def course(
     directory: Annotated[Path, typer.Argument(help="a new folder")],
-    exchange: Annotated[Path | None, typer.Option(help="nbgrader's exchange folder, writable for all")] = None,
-    course_id: Annotated[str, typer.Option(help="nbgrader's name for the course")] = "multi_head_attention",
+    exchange: Annotated[
+        Path | None, typer.Option(help="nbgrader's exchange folder, writable for all")
+    ] = None,
+    course_id: Annotated[
+        str, typer.Option(help="nbgrader's name for the course")
+    ] = "multi_head_attention",
 ) -> None:
     """Make an nbgrader course directory, ready for `nbgrader` and the formgrader."""
     from .course import create_course
@@ -105,7 +124,9 @@ def course(
 @app.command()
 def pack(
     assignment: Annotated[str, typer.Argument(help="e.g. 01_one_lookup")],
-    lib: Annotated[Path | None, typer.Option(help="the mha_lib folder; looked for from here upwards")] = None,
+    lib: Annotated[
+        Path | None, typer.Option(help="the mha_lib folder; looked for from here upwards")
+    ] = None,
     output: Annotated[Path, typer.Option(help="folder for the zip")] = Path("."),
 ) -> None:
     """Put your notebook and mha_lib into one zip, to upload where an LMS collects it."""
@@ -125,8 +146,6 @@ def _write(path: Path, text: str) -> None:
 
 def main() -> None:
     """Run the command line; errors meant for people come as one sentence."""
-    if sys.version_info < (3, 11):
-        sys.exit("autograde needs Python 3.11 or newer.")
     try:
         app()
     except AutogradeError as error:

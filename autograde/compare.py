@@ -1,10 +1,10 @@
 """Decide whether a result is right, and recognise a known wrong one: the one tolerance policy.
 
-Values are compared in float64 with what the reference gives in float64. A float result is right when
-its relative Frobenius error is at most TOLERANCE. Measured with 38 correct implementations on inputs
-like those of the cases (N(0, 1), weights N(0, 1)/sqrt(D)), the worst float32 error was below 1e-6, and
-the smallest error of a wrong one (a mask filled with -10) above 1e-4. Integers, booleans and shapes
-are compared exactly. A float64 result where float32 was expected counts as right.
+Values are compared in float64 with what the reference gives in float64. A float result is right
+when its relative Frobenius error is at most TOLERANCE. Measured with 38 correct implementations on
+inputs like those of the cases (N(0, 1), weights N(0, 1)/sqrt(D)), the worst float32 error was below
+1e-6, and the smallest error of a wrong one (a mask filled with -10) above 1e-4. Integers, booleans
+and shapes are compared exactly. A float64 result where float32 was expected counts as right.
 """
 
 import re

@@ -59,7 +59,9 @@ def grade_submission(
     """
     wanted = list(EXERCISES) if exercises is None else list(exercises)
     if unknown := [name for name in wanted if name not in EXERCISES]:
-        raise AutogradeError(f"There is no exercise {unknown[0]!r}; there are {', '.join(EXERCISES)}.")
+        raise AutogradeError(
+            f"There is no exercise {unknown[0]!r}; there are {', '.join(EXERCISES)}."
+        )
     order = list(EXERCISES)
     plan = order[: max((order.index(name) for name in wanted), default=-1) + 1]
     cases = hidden(secret_seed() if seed is None else seed)
@@ -85,5 +87,7 @@ def _with_remarks(result: ExerciseResult, directory: Path) -> ExerciseResult:
     called = library_calls(source, EXERCISES[result.exercise].library_calls) if source else []
     if not called:
         return result
-    remark = f"Remark: this calls the library's own {', '.join(called)}; the exercise is to build it."
+    remark = (
+        f"Remark: this calls the library's own {', '.join(called)}; the exercise is to build it."
+    )
     return ExerciseResult(**{**vars(result), "message": f"{result.message}\n{remark}"})

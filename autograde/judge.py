@@ -28,14 +28,18 @@ def verdict(exercise: RecordedExercise, outcomes: list[Outcome]) -> ExerciseResu
     """Grade outcomes, one for each case in order; fewer when one ended the run."""
     if outcomes[-1].final:
         return _verdict_without_answers(exercise, outcomes)
-    faults = [fault(case, out, exercise) for case, out in zip(exercise.cases, outcomes, strict=True)]
+    faults = [
+        fault(case, out, exercise) for case, out in zip(exercise.cases, outcomes, strict=True)
+    ]
     if not any(faults):
         text = "\n".join([f"All {len(faults)} cases pass.", *remarks(exercise, outcomes)])
         return _result(exercise, exercise.points, "passed", None, text)
     names = known_mistakes(exercise, outcomes, faults)
     message = _failure_message(exercise, outcomes, faults, names)
     first = _first_fault(exercise, faults)
-    status = "error" if outcomes[first].error and exercise.cases[first].kind != "raises" else "failed"
+    status = (
+        "error" if outcomes[first].error and exercise.cases[first].kind != "raises" else "failed"
+    )
     score = score_of(exercise, [not f for f in faults])
     return _result(exercise, score, status, names[0] if names else None, message)
 

@@ -48,7 +48,9 @@ def needs(*exercises: str) -> None:
     open_ones = [name for name in exercises if not _check(name).passed]
     if open_ones:
         what = ", ".join(open_ones)
-        raise FinishFirst(f"this cell runs on your own code; finish {what} first, then run it again.")
+        raise FinishFirst(
+            f"this cell runs on your own code; finish {what} first, then run it again."
+        )
 
 
 def progress() -> None:
@@ -91,7 +93,9 @@ def load_ipython_extension(shell) -> None:
     _warn_of_shadows(Path.cwd())
     folder = str(find_library(Path.cwd()).parent)
     if folder not in sys.path:
-        sys.path.append(folder)  # last: a file beside the library must not hide an installed package
+        sys.path.append(
+            folder
+        )  # last: a file beside the library must not hide an installed package
     shell.run_line_magic("load_ext", "autoreload")
     shell.run_line_magic("autoreload", "2")
 

@@ -72,7 +72,7 @@ def progress_html(results: dict[str, ExerciseResult]) -> str:
         for r in results.values()
     )
     return (
-        f"<table><caption>Your progress: {score:g} of {total:g} points on the visible cases</caption>"
+        f"<table><caption>Your progress: {score:g} of {total:g} points, visible cases</caption>"
         '<thead><tr><th scope="col">exercise</th><th scope="col">points</th>'
         f'<th scope="col">state</th></tr></thead><tbody>{rows}</tbody></table>'
     )

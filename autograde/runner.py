@@ -7,8 +7,8 @@ answers with values, and the trusted grader compares them. Requests, all plain v
     {"stand_in": ["module.function", …]}  -> {"loaded": True}; these functions now ask the grader
     {"call": "module.function", "args"}   -> {"value": …, "changed": […]} or {"error": …}
 
-While it works on a call, it may send {"ask": "module.function", "args", "kwargs"} for a function that
-the grader stands in for, and gets {"value": …} or {"error": …} back.
+While it works on a call, it may send {"ask": "module.function", "args", "kwargs"} for a function
+that the grader stands in for, and gets {"value": …} or {"error": …} back.
 """
 
 import os
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from .calls import CallError, Outcome, call_error, invoke
+from .calls import Outcome, invoke
 from .checking import find_function
 from .loading import PACKAGE, library
 from .pipe import receive, send

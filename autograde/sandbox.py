@@ -3,14 +3,15 @@
 Today: a process and session of its own, an empty environment, a scratch folder, rlimits, and wall
 time kept by the trusted side. These bound what a submission uses up, not what it may read: a file
 that the grader's user can open, a submission can open too. Isolation of files, processes and the
-network belongs here, in `command` (how the process starts) and `confine` (what it gives up before it
-loads submitted code).
+network belongs here, in `start` (how the process starts) and `confine` (what it gives up before
+it loads submitted code).
 """
 
 import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,17 +46,13 @@ def start(scratch: Path) -> subprocess.Popen:
 def stop(process: subprocess.Popen) -> None:
     """Kill a runner and whatever it started."""
     if hasattr(os, "killpg"):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     process.kill()
     process.wait()
     for stream in (process.stdin, process.stdout):
-        try:
+        with suppress(OSError):  # what was left to write has nowhere to go
             stream.close()
-        except OSError:  # what was left to write has nowhere to go
-            pass
 
 
 def confine(limits: Limits) -> None:
@@ -63,6 +60,8 @@ def confine(limits: Limits) -> None:
     # An editable installation puts the whole repository, with the reference, on the path.
     root = Path(__file__).resolve().parent.parent
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != root]
+    if hasattr(os, "register_at_fork"):  # a copy of this process would answer a second time
+        os.register_at_fork(after_in_child=lambda: os._exit(1))
     try:
         import resource
     except ImportError:  # Windows: only wall time is bounded there
@@ -90,6 +89,8 @@ def death(process: subprocess.Popen, limits: Limits) -> str:
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ
+    }
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     return {**kept, **threads, "HOME": str(scratch), "TMPDIR": str(scratch), "LC_ALL": "C.UTF-8"}

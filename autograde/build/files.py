@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE_NAMES = list(dict.fromkeys(exercise.module for exercise in EXERCISES.values()))
 LESSONS = ROOT / "solutions" / "lessons"
 
-PACKAGE_DOCSTRING = '"""Your attention library: fill in the functions, one notebook after another."""\n'
+PACKAGE_DOCSTRING = (
+    '"""Your attention library: fill in the functions, one notebook after another."""\n'
+)
 
 
 def lessons() -> list[Path]:

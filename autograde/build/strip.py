@@ -30,7 +30,9 @@ def strip_solutions(text: str, stub: str) -> str:
                 raise AutogradeError(f"line {number}: {END} without {BEGIN}")
             inside = False
         elif "BEGIN SOLUTION" in line or "END SOLUTION" in line:
-            raise AutogradeError(f"line {number}: write the marker as {BEGIN} or {END}, alone on a line")
+            raise AutogradeError(
+                f"line {number}: write the marker as {BEGIN} or {END}, alone on a line"
+            )
         elif not inside:
             kept.append(line)
     if inside:

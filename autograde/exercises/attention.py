@@ -83,7 +83,9 @@ def _softmax_through_log(scores, dim=-1):
 
 def _softmax_row_by_row(scores, dim=-1):
     rows = scores.movedim(dim, -1)
-    flat = [torch.exp(r - max(r)) / sum(torch.exp(r - max(r))) for r in rows.reshape(-1, rows.shape[-1])]
+    flat = [
+        torch.exp(r - max(r)) / sum(torch.exp(r - max(r))) for r in rows.reshape(-1, rows.shape[-1])
+    ]
     return torch.stack(flat).reshape(rows.shape).movedim(-1, dim)
 
 
@@ -383,7 +385,9 @@ padding_mask = Exercise(
         ),
         Misconception(
             "padding_mask_one_too_few",
-            lambda lengths, n: _keys(lengths, n, lambda p, length: p < length - 1)[:, None, None, :],
+            lambda lengths, n: _keys(lengths, n, lambda p, length: p < length - 1)[
+                :, None, None, :
+            ],
             "The last real token is hidden.",
             "Positions 0 … length - 1 are real: that is position < length.",
         ),
@@ -425,7 +429,9 @@ padding_mask = Exercise(
         ),
         Misconception(
             "padding_mask_also_queries",
-            lambda lengths, n: _keys(lengths, n)[:, None, None, :] & _keys(lengths, n)[:, None, :, None],
+            lambda lengths, n: (
+                _keys(lengths, n)[:, None, None, :] & _keys(lengths, n)[:, None, :, None]
+            ),
             "Padding queries were blocked too, which leaves them with nothing to look at.",
             "Hide keys only; what a padding query returns is thrown away anyway.",
         ),
@@ -438,7 +444,9 @@ padding_mask = Exercise(
     ),
     equivalents={
         "loop": _padding_by_loop,
-        "numpy": lambda lengths, n: (np.arange(n) < _checked(lengths, n).numpy()[:, None])[:, None, None],
+        "numpy": lambda lengths, n: (np.arange(n) < _checked(lengths, n).numpy()[:, None])[
+            :, None, None
+        ],
         "repeat": lambda lengths, n: (
             torch.arange(n).repeat(len(lengths), 1) < _checked(lengths, n).unsqueeze(1)
         ).view(len(lengths), 1, 1, n),

@@ -106,9 +106,11 @@ split_heads = Exercise(
         ),
         Misconception(
             "split_along_tokens",
-            lambda x, h: torch.stack(torch.tensor_split(x, h, dim=1), 1)
-            if x.shape[1] % h == 0
-            else x.reshape(x.shape[0], h, -1),
+            lambda x, h: (
+                torch.stack(torch.tensor_split(x, h, dim=1), 1)
+                if x.shape[1] % h == 0
+                else x.reshape(x.shape[0], h, -1)
+            ),
             "The sequence was cut into pieces; each head should see all tokens.",
             "Cut the last dimension, not the tokens.",
         ),
@@ -241,9 +243,9 @@ merge_heads = Exercise(
         ),
     ),
     equivalents={
-        "permute, contiguous, view": lambda x: x.permute(0, 2, 1, 3)
-        .contiguous()
-        .view(x.shape[0], x.shape[2], x.shape[1] * x.shape[3]),
+        "permute, contiguous, view": lambda x: (
+            x.permute(0, 2, 1, 3).contiguous().view(x.shape[0], x.shape[2], x.shape[1] * x.shape[3])
+        ),
         "cat": lambda x: torch.cat(x.unbind(1), dim=-1),
         "flatten": lambda x: x.transpose(1, 2).flatten(2),
         "numpy": lambda x: x.numpy().swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1),
@@ -338,8 +340,14 @@ def _heads_averaged(x):
 def _split_before_projecting(x, w_q, w_k, w_v, w_o, h, mask=None):
     d_in, d = x.shape[-1] // h, w_q.shape[-1] // h
     q, k, v = (
-        torch.stack([x[..., i * d_in : (i + 1) * d_in] @ w[i * d_in : (i + 1) * d_in,
-                     i * d : (i + 1) * d] for i in range(h)], 1)
+        torch.stack(
+            [
+                x[..., i * d_in : (i + 1) * d_in]
+                @ w[i * d_in : (i + 1) * d_in, i * d : (i + 1) * d]
+                for i in range(h)
+            ],
+            1,
+        )
         for w in (w_q, w_k, w_v)
     )
     out, weights = attend(q, k, v, mask)
@@ -397,9 +405,7 @@ def _fused(x, w_q, w_k, w_v, w_o, h, mask=None):
 
 def _einsum(x, w_q, w_k, w_v, w_o, h, mask=None):
     _check_heads(w_q, h)
-    q, k, v = (
-        torch.einsum("btD,Dhd->bhtd", x, w.view(len(w), h, -1)) for w in (w_q, w_k, w_v)
-    )
+    q, k, v = (torch.einsum("btD,Dhd->bhtd", x, w.view(len(w), h, -1)) for w in (w_q, w_k, w_v))
     scores = torch.einsum("bhqd,bhkd->bhqk", q, k) * q.shape[-1] ** -0.5
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
@@ -442,7 +448,11 @@ multi_head_attention = Exercise(
     points=5,
     reference=reference.multi_head_attention,
     returns=("out", "weights"),
-    library_calls=("scaled_dot_product_attention", "MultiheadAttention", "multi_head_attention_forward"),
+    library_calls=(
+        "scaled_dot_product_attention",
+        "MultiheadAttention",
+        "multi_head_attention_forward",
+    ),
     cases=(
         Case("one token", lambda r: _layer(r, num_tokens=1)),
         Case("one head", lambda r: _layer(r, heads=1)),

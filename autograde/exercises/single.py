@@ -34,8 +34,10 @@ def _softmax_over_queries(x, w_q, w_k, w_v, mask=None):
 
 def _fused_single(x, w_q, w_k, w_v, mask=None):
     if {w.shape[0] for w in (w_q, w_k, w_v)} != {x.shape[-1]}:
-        raise ValueError(f"projections of {w_q.shape[0]}, {w_k.shape[0]}, {w_v.shape[0]} rows "
-                         f"against x of width {x.shape[-1]}")
+        raise ValueError(
+            f"projections of {w_q.shape[0]}, {w_k.shape[0]}, {w_v.shape[0]} rows "
+            f"against x of width {x.shape[-1]}"
+        )
     out = F.scaled_dot_product_attention(x @ w_q, x @ w_k, x @ w_v, attn_mask=mask)
     return out, _single(x, w_q, w_k, w_v, mask)[1]
 
@@ -84,7 +86,9 @@ single_head_attention = Exercise(
         Case("no mask", _one_head),
         Case("values as wide as the tokens", lambda r: _one_head(r, value_width=r.D)),
         Case("a mask (T, T)", lambda r: _one_head(r, mask=r.mask(r.T, r.T))),
-        Case("a mask for each sequence (B, T, T)", lambda r: _one_head(r, mask=r.mask(r.B, r.T, r.T))),
+        Case(
+            "a mask for each sequence (B, T, T)", lambda r: _one_head(r, mask=r.mask(r.B, r.T, r.T))
+        ),
         Case(
             "a projection for another width",
             lambda r: {**_one_head(r), "w_k": r.weight(r.D + 2, r.d)},
@@ -249,8 +253,9 @@ def _first_heads_mask(x, w_q, w_k, w_v, mask=None):
 def _check_projections(x, *projections):
     for w in projections:
         if w.shape[1] != x.shape[-1] or w.shape[0] != projections[0].shape[0]:
-            raise ValueError(f"{tuple(w.shape)} does not fit x {tuple(x.shape)}, "
-                             f"{projections[0].shape[0]} heads")
+            raise ValueError(
+                f"{tuple(w.shape)} does not fit x {tuple(x.shape)}, {projections[0].shape[0]} heads"
+            )
 
 
 def _unchecked_heads(x, w_q, w_k, w_v, mask=None):
@@ -421,7 +426,9 @@ def _floor_cases():
         "more heads than look-ups": lambda r: (r.T, r.h),
     }
     for name, pair in pairs.items():
-        yield Case(name, lambda r, pair=pair: dict(zip(("num_heads", "num_lookups"), pair(r), strict=True)))
+        yield Case(
+            name, lambda r, pair=pair: dict(zip(("num_heads", "num_lookups"), pair(r), strict=True))
+        )
     for name, pair in {"no heads": lambda r: (0, r.h), "no look-ups": lambda r: (r.h, 0)}.items():
         yield Case(
             name,
@@ -502,10 +509,10 @@ unexplained_floor = Exercise(
     ),
     equivalents={
         "max of the count": lambda h, m: max(0, m - h) / m if _at_least_one(h, m) else None,
-        "tensor": lambda h, m: torch.tensor(1 - h / m).clamp(min=0) if _at_least_one(h, m) else None,
-        "branch": lambda h, m: (
-            0 if _at_least_one(h, m) and h >= m else (m - h) / m
+        "tensor": lambda h, m: (
+            torch.tensor(1 - h / m).clamp(min=0) if _at_least_one(h, m) else None
         ),
+        "branch": lambda h, m: 0 if _at_least_one(h, m) and h >= m else (m - h) / m,
     },
 )
 

@@ -1,0 +1,92 @@
+"""Every exercise tells right from wrong and names the mistake, whatever seed its cases come from."""
+
+from pathlib import Path
+
+import pytest
+
+from autograde.build.records import VISIBLE_SEED
+from autograde.calls import invoke
+from autograde.exercises import EXERCISES
+from autograde.exercises.entry import Draw, record
+from autograde.judge import judge
+
+SEEDS = [VISIBLE_SEED, *range(20)]
+
+# Mistakes that no case can tell apart, because their answers are equal: named together.
+TWINS = [
+    {"attention_mask_multiplied", "attention_mask_tiny_fill"},
+    {"floor_all_or_nothing", "floor_integer_division"},
+    {"softmax_divides_by_max", "softmax_not_normalised"},
+]
+
+
+@pytest.fixture(scope="module")
+def grade():
+    recorded = {}
+
+    def grade(name, seed, function):
+        if (name, seed) not in recorded:
+            recorded[name, seed] = record(EXERCISES[name], seed)
+        return judge(recorded[name, seed], lambda case: invoke(function, case.args, Path("/")))
+
+    return grade
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_reference_gets_full_marks(grade, name):
+    exercise = EXERCISES[name]
+    for seed in SEEDS:
+        result = grade(name, seed, exercise.reference)
+        assert (result.status, result.score) == ("passed", exercise.points), result.message
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_equivalent_passes(grade, name):
+    for equivalent, function in EXERCISES[name].equivalents.items():
+        for seed in SEEDS:
+            result = grade(name, seed, function)
+            assert result.passed, f"{equivalent}, seed {seed}: {result.message}"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_every_known_mistake_fails_and_is_named(grade, name):
+    for mistake in EXERCISES[name].misconceptions:
+        twins = next((t for t in TWINS if mistake.name in t), {mistake.name})
+        for seed in SEEDS:
+            result = grade(name, seed, mistake.function)
+            assert not result.passed, f"{mistake.name} passes, seed {seed}"
+            assert result.score < result.max_score
+            assert result.misconception in twins, f"{mistake.name}, seed {seed}: {result.message}"
+            assert mistake.says in result.message, f"{mistake.name}, seed {seed}: {result.message}"
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_mistakes_in_the_core_earn_nothing(grade, name):
+    """A promise of the docstring may be broken for a deduction; a wrong function is worth 0."""
+    exercise = EXERCISES[name]
+    promised = sum(case.promise for case in exercise.cases)
+    for mistake in exercise.misconceptions:
+        score = grade(name, 0, mistake.function).score
+        assert score == 0 or score >= exercise.points * (1 - promised) - 0.01, mistake.name
+
+
+def test_names_of_mistakes_are_unique():
+    names = [m.name for e in EXERCISES.values() for m in e.misconceptions]
+    assert len(names) == len(set(names))
+
+
+def test_sizes_tell_mistakes_apart():
+    """No two sizes of a case agree by chance, nor is one the square of another."""
+    for seed in range(200):
+        draw = Draw(seed)
+        sizes = [draw.B, draw.T, draw.T_k, draw.h, draw.d, draw.d_v, draw.D, draw.h * draw.d]
+        assert len(set(sizes)) == len(sizes)
+        assert draw.B >= 2 and draw.h >= 3 and draw.T >= 5
+        assert not {size**2 for size in sizes} & set(sizes) - {draw.T, draw.T_k}
+
+
+def test_another_seed_gives_other_numbers():
+    one, other = (record(EXERCISES["heads.multi_head_attention"], seed) for seed in (1, 2))
+    for first, second in zip(one.cases, other.cases, strict=True):
+        same_shape = first.args["x"].shape == second.args["x"].shape
+        assert not (same_shape and first.args["x"].equal(second.args["x"]))

@@ -1,0 +1,122 @@
+"""What a learner's notebook calls: check, needs, progress, the extension."""
+
+import shutil
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+import autograde
+from autograde import AutogradeError, CheckFailed, check, needs, progress
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Collects what is displayed."""
+    outputs = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: outputs.append(data))
+    return outputs
+
+
+@pytest.fixture
+def learner(make_submission, monkeypatch):
+    """A learner's folder with the notebook's folder as the working directory."""
+
+    def enter(**modules):
+        folder = make_submission(**modules)
+        (folder / "01_one_lookup").mkdir()
+        monkeypatch.chdir(folder / "01_one_lookup")
+        return folder / "mha_lib"
+
+    return enter
+
+
+def test_check_passes_a_right_function(learner, shown):
+    learner()
+    check("heads.split_heads")
+    assert "✓ heads.split_heads: passed (2 of 2 points)" in shown[0]["text/plain"]
+    assert "All" in shown[0]["text/html"]
+
+
+def test_check_names_the_mistake_and_raises(learner, shown, solution):
+    learner(attention=solution("attention").replace("/ q.shape[-1] ** 0.5", ""))
+    with pytest.raises(CheckFailed) as raised:
+        check("attention.scaled_dot_product_attention")
+    assert "The scores were not divided by sqrt(d)." in shown[0]["text/plain"]
+    assert "attention_not_scaled" in shown[0]["text/html"]
+    assert raised.value._render_traceback_() == [f"CheckFailed: {raised.value}"]
+    assert "not divided by sqrt(d)" in str(raised.value)
+
+
+def test_check_sees_an_edit_at_once(learner, shown, solution):
+    """Red to green without a restart, even when the edits fall into the same second."""
+    library = learner(solved=False)
+    with pytest.raises(CheckFailed):
+        check("heads.merge_heads")
+    (library / "heads.py").write_text(solution("heads"))
+    shutil.copy(library / "heads.py", library / "copy.py")
+    (library / "attention.py").write_text(solution("attention"))
+    check("heads.merge_heads")
+    (library / "heads.py").write_text(solution("heads").replace("x.transpose(1, 2).re", "x.re"))
+    with pytest.raises(CheckFailed):
+        check("heads.merge_heads")
+
+
+def test_markup_in_a_learners_error_is_escaped(learner, shown, solution):
+    bad = solution("heads").replace(
+        "batch, num_heads, num_tokens, head_dim = x.shape",
+        "raise ValueError('<script>x</script>')",
+        1,
+    )
+    learner(heads=bad)
+    with pytest.raises(CheckFailed):
+        check("heads.merge_heads")
+    assert "<script>" not in shown[0]["text/html"]
+    assert "&lt;script&gt;" in shown[0]["text/html"]
+
+
+def test_needs_says_what_to_finish_first(learner, solution):
+    learner(solved=False, attention=solution("attention"))
+    needs("attention.softmax")
+    with pytest.raises(CheckFailed, match=r"finish heads\.split_heads, heads\.merge_heads first"):
+        needs("attention.softmax", "heads.split_heads", "heads.merge_heads")
+
+
+def test_progress_shows_every_exercise_and_the_sum(learner, shown, solution):
+    learner(solved=False, attention=solution("attention"))
+    progress()
+    assert "8 of 22 points" in shown[0]["text/html"]
+    assert shown[0]["text/plain"].count("not written yet") == 6
+
+
+def test_check_outside_of_a_course_folder_says_where_to_look(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AutogradeError, match="There is no mha_lib folder"):
+        check("heads.split_heads")
+
+
+def test_an_unknown_exercise_lists_near_names(learner):
+    learner()
+    with pytest.raises(AutogradeError, match=r"heads\.split_heads"):
+        check("heads.split_head")
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    shell = InteractiveShell()
+    yield shell
+    shell.reset(new_session=False)
+
+
+def test_the_extension_finds_the_library_and_reloads_it(learner, shell, solution, monkeypatch):
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    library = learner()
+    assert not shell.run_line_magic("load_ext", "autograde")
+    done = shell.run_cell("from mha_lib import heads; heads.__file__")
+    assert done.result == str(library / "heads.py")
+
+
+def test_the_extension_names_a_file_that_hides_pytorch(learner, shell, monkeypatch):
+    library = learner()
+    (library.parent / "01_one_lookup" / "torch.py").write_text("")
+    with pytest.raises(AutogradeError, match=r"torch\.py lies beside this notebook"):
+        autograde.load_ipython_extension(shell)

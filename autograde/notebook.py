@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from .errors import AutogradeError
-from .loading import PACKAGE
+from .loading import PACKAGE, LibraryFinder
 
 # `check`, `needs` and `progress` import the checks, and with them PyTorch, when they are called:
 # loading the extension must work first, to say that a file named torch.py is in PyTorch's way.
@@ -89,13 +89,10 @@ def find_library(start: Path) -> Path:
 
 
 def load_ipython_extension(shell) -> None:
-    """Put the learner's library on the path and reload it when a file changes."""
+    """Let `import mha_lib` mean the learner's own, and reload it when a file changes."""
     _warn_of_shadows(Path.cwd())
-    folder = str(find_library(Path.cwd()).parent)
-    if folder not in sys.path:
-        sys.path.append(
-            folder
-        )  # last: a file beside the library must not hide an installed package
+    sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, LibraryFinder)]
+    sys.meta_path.insert(0, LibraryFinder(find_library(Path.cwd())))
     shell.run_line_magic("load_ext", "autoreload")
     shell.run_line_magic("autoreload", "2")
 

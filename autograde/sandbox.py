@@ -7,6 +7,7 @@ network belongs here, in `start` (how the process starts) and `confine` (what it
 it loads submitted code).
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from . import warm
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,17 @@ class Limits:
 START_SECONDS = 60.0  # importing PyTorch on a busy machine: the grader's time, not the learner's
 
 
-def start(scratch: Path) -> subprocess.Popen:
-    """Start a runner; it speaks over its stdin and stdout."""
+Process = subprocess.Popen | warm.Child
+
+
+def start(scratch: Path) -> Process:
+    """Start a runner; it speaks over its stdin and stdout.
+
+    Raises:
+        OSError: if no process can be started.
+    """
+    if warm.supported():
+        return warm.nursery(_environment(Path("/"))).fork(scratch)
     return subprocess.Popen(
         [sys.executable, "-I", "-m", "autograde.runner"],
         stdin=subprocess.PIPE,
@@ -43,7 +55,7 @@ def start(scratch: Path) -> subprocess.Popen:
     )
 
 
-def stop(process: subprocess.Popen) -> None:
+def stop(process: Process) -> None:
     """Kill a runner and whatever it started."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
@@ -60,6 +72,7 @@ def confine(limits: Limits) -> None:
     # An editable installation puts the whole repository, with the reference, on the path.
     root = Path(__file__).resolve().parent.parent
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != root]
+    _die_with_the_parent()
     if hasattr(os, "register_at_fork"):  # a copy of this process would answer a second time
         os.register_at_fork(after_in_child=lambda: os._exit(1))
     try:
@@ -78,9 +91,19 @@ def confine(limits: Limits) -> None:
             resource.setrlimit(getattr(resource, name), (bound, bound))
 
 
-def death(process: subprocess.Popen, limits: Limits) -> str:
+def _die_with_the_parent() -> None:
+    """Ask Linux to kill this process when the one that made it goes, however it goes."""
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def death(process: Process, limits: Limits) -> str:
     """Say in a sentence why a runner is gone."""
-    code = process.wait()
+    try:
+        code = process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        return "it closed the pipe to the grader and was stopped."
     if hasattr(signal, "SIGXCPU") and code == -signal.SIGXCPU:
         return f"it used more than {limits.cpu_seconds} s of processor time and was stopped."
     if code < 0:

@@ -36,7 +36,10 @@ class Runner:
     def __init__(self, submission: Path, limits: Limits):
         self.limits = limits
         self.scratch = tempfile.TemporaryDirectory(prefix="submission-")
-        self.process = sandbox.start(Path(self.scratch.name))
+        try:
+            self.process = sandbox.start(Path(self.scratch.name))
+        except OSError as error:
+            raise GraderFault(f"No process for submitted code could be started: {error}") from None
         self.thread = ThreadPoolExecutor(max_workers=1)
         self._hand_shake(submission)
 

@@ -1,6 +1,7 @@
 """The command line as a person uses it: clear results, one sentence for every bad input."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,12 @@ import pytest
 from autograde.exercises import EXERCISES
 
 ROOT = Path(__file__).resolve().parents[1]
+ENV = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
 
 
 def autograde(*arguments, cwd=ROOT):
     command = [sys.executable, "-c", "from autograde.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env={**ENV})
-
-
-import os  # noqa: E402
-
-ENV = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, env=ENV)
 
 
 def test_check_passes_the_solution_and_says_so(make_submission):

@@ -1,4 +1,4 @@
-"""Every exercise tells right from wrong and names the mistake, whatever seed its cases come from."""
+"""Every exercise tells right from wrong and names the mistake, whatever its cases' seed."""
 
 from pathlib import Path
 

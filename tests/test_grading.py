@@ -1,6 +1,9 @@
 """Grading through the real runner process: right, wrong, broken and unruly submissions."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -197,3 +200,29 @@ def test_the_same_seed_gives_the_same_message(make_submission, solution):
 def test_an_unknown_exercise_is_refused(make_submission):
     with pytest.raises(AutogradeError, match=r"no exercise 'heads\.nope'"):
         grade_submission(make_submission(), exercises=["heads.nope"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_nothing_survives_a_grader_that_is_killed(make_submission, solution, tmp_path):
+    """kill -9 at the worst moment: in the middle of a submission that never ends."""
+    marker = tmp_path / "started"
+    hanging = solution("attention").replace(
+        "    exps = torch.exp(scores",
+        f"    open({str(marker)!r}, 'w').write(str(__import__('os').getpid()))\n"
+        "    while True: pass\n    exps = torch.exp(scores",
+    )
+    folder = make_submission(attention=hanging)
+    code = f"from autograde.grading import *; grade_submission(Path({str(folder)!r}))"
+    grader = subprocess.Popen([sys.executable, "-c", code])
+    wait_for(lambda: marker.is_file() and marker.read_text())
+    grader.kill()
+    grader.wait()
+    runner = Path("/proc") / marker.read_text()
+    wait_for(lambda: not runner.exists())
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

@@ -123,7 +123,7 @@ def test_stopping_one_of_several_readers_keeps_the_others(monkeypatch, capsys):
     def stop_at_the_second(num_heads, **arguments):
         if num_heads == 2:
             raise KeyboardInterrupt
-        return Run(num_heads, 4, "linear", "learned", False, 0, 1, 1, 1, (1.0,), 0.0)
+        return Run(num_heads, 4, "linear", "learned", False, 0, 1, 1, 0.1, 1, (1.0,), 0.0)
 
     monkeypatch.setattr(lookups, "train_reader", stop_at_the_second)
     assert [run.num_heads for run in lookups.train_readers((1, 2, 4))] == [1]
@@ -178,7 +178,7 @@ def curve(num_heads: int) -> list[Run]:
 
 
 def control(**wanted) -> list[float]:
-    runs = select(RUNS, num_heads=1, num_lookups=2, **wanted)
+    runs = select(RUNS, num_heads=1, num_lookups=2, learning_rate=0.02, **wanted)
     assert len(runs) == 10
     return [run.share for run in runs]
 
@@ -213,11 +213,11 @@ def test_recorded_runs_lie_on_the_floor(num_heads):
 
 def test_recorded_runs_with_enough_heads():
     four, eight = curve(4), curve(8)
-    assert len(four) == len(eight) == 30
+    assert len(four) == len(eight) == 60
     assert statistics.median(run.share for run in four) < 0.03
-    assert 0 < sum(run.uncovered > 0 for run in four) < 15  # most, not all, find every look-up
+    assert 0 < sum(run.uncovered > 0 for run in four) < 30  # most, not all, find every look-up
     assert sum(run.uncovered > 0 for run in eight) == 0
-    assert max(run.share for run in eight) < 0.05
+    assert max(run.share for run in eight) < 0.1
 
 
 def test_recorded_read_outs():
@@ -225,3 +225,4 @@ def test_recorded_read_outs():
         shares = control(weighting="planted blend", read_out=read_out)
         assert 0.495 <= min(shares) <= max(shares) < 0.52
     assert max(control(weighting="planted blend", read_out="mlp")) < 0.02
+    assert min(control(weighting="learned", read_out="mlp")) > 0.4  # what the model answer says

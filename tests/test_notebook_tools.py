@@ -1,6 +1,7 @@
 """What a learner's notebook calls: check, needs, progress, the extension."""
 
 import shutil
+import sys
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -108,11 +109,13 @@ def shell(monkeypatch):
 
 
 def test_the_extension_finds_the_library_and_reloads_it(learner, shell, solution, monkeypatch):
-    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    monkeypatch.setattr("sys.meta_path", [*sys.meta_path])
     library = learner()
     assert not shell.run_line_magic("load_ext", "autograde")
     done = shell.run_cell("from mha_lib import heads; heads.__file__")
     assert done.result == str(library / "heads.py")
+    (library / "heads.py").write_text(solution("heads") + "\nADDED = 1\n")
+    assert shell.run_cell("heads.ADDED").result == 1
 
 
 def test_the_extension_names_a_file_that_hides_pytorch(learner, shell, monkeypatch):

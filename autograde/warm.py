@@ -1,0 +1,166 @@
+"""A warm process that has imported PyTorch once and forks a fresh runner for each submission.
+
+Importing PyTorch takes a second and more; a fork takes milliseconds. The warm process holds nothing
+secret: it knows the runner's modules and never sees a submission, a case or a result. It does no
+arithmetic before a fork, because a copy of a process whose thread pools have started can hang.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+RUNNING = "running"  # in place of an exit code
+
+
+class Child:
+    """A forked runner, with the part of `subprocess.Popen`'s interface that the grader uses."""
+
+    def __init__(self, pid: int, nursery: "Nursery", stdin: int, stdout: int):
+        self.pid, self.nursery = pid, nursery
+        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+        self.returncode: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit code, negative for a signal.
+
+        Raises:
+            subprocess.TimeoutExpired: if it still runs after `timeout` seconds.
+        """
+        started = time.monotonic()
+        while self.returncode is None:
+            answer = self.nursery.request({"wait": self.pid})
+            if answer != RUNNING:
+                self.returncode = answer
+            elif timeout is not None and time.monotonic() - started > timeout:
+                raise subprocess.TimeoutExpired("runner", timeout)
+            else:
+                time.sleep(0.002)
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+class Nursery:
+    """The trusted side's handle on the warm process."""
+
+    def __init__(self, environment: dict[str, str]):
+        self.control, theirs = socket.socketpair()
+        self.lock = threading.Lock()
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "autograde.warm", str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+        )
+        theirs.close()
+
+    def fork(self, scratch: Path) -> Child:
+        """Fork a runner whose working directory is `scratch`.
+
+        Raises:
+            OSError: if the warm process is gone.
+        """
+        their_in, my_out = os.pipe()
+        my_in, their_out = os.pipe()
+        try:
+            pid = self.request({"fork": str(scratch)}, [their_in, their_out])
+        except OSError:
+            os.close(my_in)
+            os.close(my_out)
+            raise
+        finally:
+            os.close(their_in)
+            os.close(their_out)
+        return Child(pid, self, my_out, my_in)
+
+    def request(self, message: dict, descriptors: tuple | list = ()):
+        with self.lock:
+            socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
+            answer = self.control.recv(4096)
+        if not answer:
+            raise ConnectionError("the warm process is gone")
+        return json.loads(answer)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+
+_nurseries: list[Nursery] = []
+
+
+def nursery(environment: dict[str, str]) -> Nursery:
+    """This process's warm process, started when it is first needed or has died."""
+    if not _nurseries or not _nurseries[-1].alive:
+        _nurseries[:] = [Nursery(environment)]
+    return _nurseries[-1]
+
+
+@cache
+def supported() -> bool:
+    """Forking a process with PyTorch loaded is sound on Linux; elsewhere runners start cold."""
+    return sys.platform == "linux"
+
+
+def main() -> None:
+    """The warm process: import, then fork on request until the grader is gone."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    from . import runner
+
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
+        if not data:
+            return
+        request = json.loads(data)
+        if "fork" in request:
+            answer = _fork(request["fork"], descriptors, control, runner.main)
+        else:
+            answer = _exit_code(request["wait"])
+        control.send(json.dumps(answer).encode())
+
+
+def _fork(scratch: str, descriptors: list[int], control: socket.socket, run) -> int:
+    threads = os.listdir("/proc/self/task")
+    if len(threads) > 1:
+        raise RuntimeError(f"{len(threads)} threads in the warm process: a fork could hang")
+    pid = os.fork()
+    if pid:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return pid
+    try:  # the child never returns from here
+        control.close()
+        os.setsid()
+        os.chdir(scratch)
+        os.environ.update(HOME=scratch, TMPDIR=scratch)
+        for descriptor, place in zip(descriptors, (0, 1), strict=True):
+            os.dup2(descriptor, place)
+            os.close(descriptor)
+        run()
+    finally:
+        os._exit(1)
+
+
+def _exit_code(pid: int) -> int | str:
+    try:
+        done, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:  # waited for before
+        return 0
+    return os.waitstatus_to_exitcode(status) if done else RUNNING
+
+
+if __name__ == "__main__":
+    main()

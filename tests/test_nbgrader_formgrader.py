@@ -1,0 +1,145 @@
+"""The instructor's page: a real Jupyter server, a real browser, no network."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from nbgrader_classroom import ATTENTION, LOOKUP, School
+
+pytestmark = pytest.mark.browser
+
+TOKEN = "instructor"
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory) -> School:
+    """A course with one collected submission that has a known mistake and a hostile answer."""
+    school = School(tmp_path_factory.mktemp("school"))
+    school.open()
+    school.instructor.nbgrader("generate_assignment", LOOKUP)
+    submitted = school.course / "submitted/bob" / LOOKUP
+    shutil.copytree(school.course / "release" / LOOKUP, submitted)
+    mistaken = ATTENTION.replace(" / math.sqrt(q.size(-1))", "")
+    (submitted / "mha_lib/attention.py").write_text(mistaken, encoding="utf-8")
+    notebook = submitted / f"{LOOKUP}.ipynb"
+    hostile = "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'>"
+    stub = "*Write your answer here.*"
+    notebook.write_text(notebook.read_text(encoding="utf-8").replace(stub, hostile, 1))
+    return school
+
+
+@pytest.fixture(scope="module")
+def server(school):
+    """The address of a Jupyter server with the formgrader, in the course directory."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    words = [
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        f"--port={port}",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        words.append("--allow-root")
+    with open(school.root / "server.log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=school.course,
+            env=os.environ | school.instructor.environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(f"{address}/api", school.root / "server.log")
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait_for(url: str, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"the server did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def page(server):
+    """A browser page that is logged in and reaches nothing but the server."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium on this machine")
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.outside, page.errors = [], []
+        page.route(lambda url: not url.startswith(server), _refuse(page))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(f"{server}/lab?token={TOKEN}")
+        page.goto(f"{server}/formgrader/manage_submissions/{LOOKUP}")
+        yield page
+        browser.close()
+
+
+def _refuse(page):
+    def refuse(route):
+        page.outside.append(route.request.url)
+        route.abort()
+
+    return refuse
+
+
+def test_the_autograde_button_grades_and_the_page_tells_why(page, server, school):
+    row = page.locator("tr", has_text="bob")
+    row.locator(".autograde a").click()
+    page.get_by_text(f"Successfully autograded '{LOOKUP}' for student 'bob'.").wait_for(
+        timeout=60_000
+    )
+    page.keyboard.press("Escape")
+    row = page.locator("tr", has_text="bob")
+    assert row.locator(".score").inner_text() == "4 / 11"
+
+    page.goto(f"{server}/formgrader/gradebook/{LOOKUP}/{LOOKUP}")
+    page.get_by_role("link", name=re.compile("Submission #1|bob")).first.click()
+    message = page.get_by_text("The scores were not divided by sqrt(d).")
+    message.wait_for(timeout=20_000)
+    assert page.get_by_text("def scaled_dot_product_attention").is_visible()
+    score = page.locator("#attention-scaled_dot_product_attention")
+    page.wait_for_function("input => input.placeholder || input.value", arg=score.element_handle())
+    assert (score.input_value() or score.get_attribute("placeholder")) == "0"
+
+
+def test_the_page_works_without_network_and_runs_no_script_of_a_learner(page):
+    """After the page above: nothing was asked of the network, and its own scripts all ran."""
+    assert page.outside == []
+    assert page.errors == []
+    assert page.get_by_text("window.harmed = 1").is_visible()
+    assert page.evaluate("window.harmed") is None
+
+
+def test_keyboard_shortcuts_work_offline(page):
+    """They are set up in the last step of the page's start, which stock nbgrader does not reach
+    when MathJax cannot be loaded."""
+    page.locator("body").press("Control+Shift+F")
+    page.get_by_text("Submission flagged").wait_for(timeout=10_000)

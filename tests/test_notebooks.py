@@ -1,0 +1,88 @@
+"""Every notebook runs as a learner runs it: solved without an error, untouched with kind words."""
+
+import shutil
+import uuid
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CELL_SECONDS = 300  # a stuck cell fails; how long notebooks take is for benchmarks/notebooks.py
+
+NETWORK_OFF = """
+import socket
+_connect = socket.socket.connect
+def _local_only(self, address):
+    if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        raise OSError(f"the network is off: {address}")
+    return _connect(self, address)
+socket.socket.connect = _local_only
+"""
+
+
+@pytest.fixture
+def run(make_submission):
+    """Run a notebook in a learner's folder; returns it with its outputs."""
+
+    def run(path: Path, solved: bool):
+        home = make_submission(solved=solved)
+        folder = home / path.stem
+        folder.mkdir()
+        shutil.copy(path, folder)
+        notebook = nbformat.read(path, as_version=4)
+        off = nbformat.v4.new_code_cell(NETWORK_OFF, id=uuid.uuid4().hex[:8])
+        notebook.cells.insert(0, off)
+        client = NotebookClient(
+            notebook,
+            timeout=CELL_SECONDS,
+            kernel_name="python3",
+            allow_errors=not solved,
+            resources={"metadata": {"path": str(folder)}},
+        )
+        return client.execute()
+
+    return run
+
+
+def errors(notebook):
+    return [
+        (cell.source, output)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_solved_notebook_runs_without_an_error(run, path):
+    notebook = run(path, solved=True)
+    assert not errors(notebook)
+    figures = 0
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert not (output.output_type == "stream" and output.name == "stderr"), output.text
+            html = output.get("data", {}).get("text/html", "")
+            figures += html.count("<img ")
+            assert html.count("<img ") == html.count("<img alt="), "a picture without alt text"
+            assert "image/png" not in output.get("data", {}), "a figure without alt text"
+    assert figures >= 1
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_an_untouched_notebook_says_what_to_do(run, path):
+    """Each graded cell fails kindly; experiments either run or name what to finish first."""
+    notebook = run(path, solved=False)
+    for source, output in errors(notebook):
+        assert output.ename in ("CheckFailed", "FinishFirst"), (source, output.traceback)
+        assert len(output.traceback) == 1 and "Traceback" not in output.traceback[0]
+        if output.ename == "CheckFailed":
+            assert source.startswith("check(") and "not written yet" in output.evalue
+        else:
+            assert "finish" in output.evalue
+    graded = [c for c in notebook.cells if c.source.startswith("check(")]
+    failed = [source for source, _ in errors(notebook) if source.startswith("check(")]
+    assert len(failed) == len(graded)

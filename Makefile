@@ -3,12 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 # JupyterLab refuses to run as root (in a container, say) unless it is told to.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
-QUIET := --LabApp.news_url="" --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 .PHONY: lab test build lint
 
 lab: .venv/.ready
-	$(BIN)/jupyter lab $(ROOT_FLAG) $(QUIET) $(LAB_FLAGS) notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --notebook-dir=. $(ROOT_FLAG) $(LAB_FLAGS) notebooks/00_start_here.ipynb
 
 test: .venv/.ready
 	$(BIN)/python -m pytest $(TEST_FLAGS)

@@ -5,6 +5,7 @@ PyTorch's CPU wheel (0.2 GB) is fetched from PyTorch's own index where that can 
 default wheel brings CUDA along (2.7 GB).
 """
 
+import json
 import os
 import platform
 import re
@@ -30,6 +31,7 @@ def main():
     if wants_cpu_wheel():
         install_cpu_torch()
     pip("install", "--constraint", LOCK, "--editable", HERE + "[author]")
+    keep_jupyterlab_quiet()
     with open(os.path.join(VENV, ".ready"), "w"):
         pass
 
@@ -54,6 +56,15 @@ def pip(*arguments, check=True):
     if check and done.returncode:
         sys.exit("Installing failed; pip says why above. Run the command again to go on.")
     return done.returncode == 0
+
+
+def keep_jupyterlab_quiet():
+    """No question about news and updates in front of the first notebook, in this .venv only."""
+    folder = os.path.join(VENV, "share", "jupyter", "lab", "settings")
+    os.makedirs(folder, exist_ok=True)
+    quiet = {"fetchNews": "false", "checkForUpdates": False}
+    with open(os.path.join(folder, "overrides.json"), "w") as settings:
+        json.dump({"@jupyterlab/apputils-extension:notification": quiet}, settings)
 
 
 def wants_cpu_wheel():

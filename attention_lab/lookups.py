@@ -304,7 +304,10 @@ def train_readers(head_counts: Iterable[int], **arguments) -> list[Run]:
         for num_heads in head_counts:
             runs.append(train_reader(num_heads, **arguments))
             last = runs[-1]
-            print(f"h = {num_heads}: unexplained {last.share:.3f}   ({_listed(last.unexplained)})")
+            print(
+                f"h = {num_heads}, {last.read_out} read-out: unexplained {last.share:.3f} "
+                f"({_listed(last.unexplained)})"
+            )
             if last.steps < last.planned:
                 break
     except KeyboardInterrupt:
@@ -330,6 +333,18 @@ def select(runs: Iterable[Run], **wanted) -> list[Run]:
     return [run for run in runs if all(getattr(run, name) == v for name, v in wanted.items())]
 
 
+def the_curve(runs: Iterable[Run], num_lookups: int = 4) -> list[Run]:
+    """Those runs that differ in heads and seed only: linear read-out, blind keys, usual rate."""
+    return select(
+        runs,
+        num_lookups=num_lookups,
+        read_out="linear",
+        weighting="learned",
+        sees_values=False,
+        learning_rate=LEARNING_RATE,
+    )
+
+
 def plan(seeds: int = 10, more_seeds: int = 60) -> list[dict]:
     """The recorded runs: the curve, more seeds where training is uncertain, and the controls."""
     curve = [
@@ -348,12 +363,15 @@ def plan(seeds: int = 10, more_seeds: int = 60) -> list[dict]:
         {**one_head, "read_out": "mlp", "weighting": "planted blend", "seed": n}
         for n in range(seeds)
     ]
+    faster = [
+        {"num_heads": 4, "num_lookups": 4, "learning_rate": 0.02, "seed": n} for n in range(seeds)
+    ]
     open_eyes = [
         {"num_heads": h, "num_lookups": 4, "sees_values": True, "seed": seed}
         for h in (1, 2)
         for seed in range(seeds)
     ]
-    return curve + read_outs + slower + open_eyes
+    return curve + read_outs + slower + faster + open_eyes
 
 
 def record(path: Path, runs: list[dict]) -> None:
@@ -548,14 +566,14 @@ def plot_floor(live: list[Run], recorded: list[Run], floor: Callable[[int, int],
 
     Args:
         live: runs of this notebook; hollow where training was stopped early.
-        recorded: all recorded ones; those of the same task, with a linear read-out, are drawn.
+        recorded: all recorded ones; those of `the_curve` are drawn.
         floor: `unexplained_floor(num_heads, num_lookups)`.
 
     Returns:
         (figure, alt text).
     """
     lookups = live[0].num_lookups if live else 4
-    shown = select(recorded, num_lookups=lookups, read_out="linear", sees_values=False)
+    shown = the_curve(recorded, lookups)
     figure, ax = new_figure(6.8, 3.8)
     counts = sorted({run.num_heads for run in [*live, *shown]})
     place = {num_heads: number for number, num_heads in enumerate(counts)}

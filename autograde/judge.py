@@ -106,7 +106,7 @@ def _compare(returns: tuple[str, ...], case: RecordedCase, got) -> str | None:
 def known_mistakes(
     exercise: RecordedExercise, outcomes: list[Outcome], faults: list[str | None]
 ) -> list[str]:
-    """Ids of the known mistakes that give these answers, those that no case can tell apart together.
+    """Ids of the known mistakes that give these answers: several if no case tells them apart.
 
     A mistake is named when it agrees with the submission on every core case; failing that, on every
     core case that fails; failing that, on the first one (the simplest). When the core passes, the

@@ -18,6 +18,9 @@ SIGNS = {"passed": "✓", "failed": "✗", "error": "✗", "timeout": "✗", "mi
 COLOURS = {"passed": "#0072B2", "missing": "#808080"}  # the rest: vermilion
 WRONG = "#D55E00"
 
+# Lines and indentation stay, words do not break.
+MESSAGE_STYLE = "white-space:pre-wrap;word-break:normal;font-family:inherit;margin:4px 0"
+
 
 def headline(result: ExerciseResult) -> str:
     points = f"{result.score:g} of {result.max_score:g} points"
@@ -45,7 +48,7 @@ def result_html(result: ExerciseResult, source: str | None = None) -> str:
     return (
         f'<div role="status" style="border-left:4px solid {colour};padding:0 0 0 12px">'
         f'<p style="margin:0"><strong>{escape(headline(result))}</strong></p>'
-        f'<pre style="white-space:pre-wrap;margin:4px 0">{escape(result.message)}</pre>'
+        f'<pre style="{MESSAGE_STYLE}">{escape(result.message)}</pre>'
         f"{mistake}{shown}</div>"
     )
 

@@ -174,7 +174,7 @@ RUNS = lookups.recorded_runs()
 
 
 def curve(num_heads: int) -> list[Run]:
-    return select(RUNS, num_heads=num_heads, num_lookups=4, read_out="linear", sees_values=False)
+    return select(lookups.the_curve(RUNS), num_heads=num_heads)
 
 
 def control(**wanted) -> list[float]:

@@ -177,8 +177,8 @@ progress()
 # ## How grading works
 #
 # **What counts is what your functions return.** When you hand in, a copy of `mha_lib` goes along.
-# The grader calls your functions in a closed-off process, without network and with limits on time
-# and memory, and compares the results with a reference.
+# The grader calls your functions in a process of its own, with limits on time and memory, and
+# compares the results with a reference.
 #
 # - The checks you run use the *visible* cases. The grader also has *hidden* ones: other numbers and
 #   other shapes for the same contract. Code that keeps to the docstring passes both; code that was

@@ -267,9 +267,8 @@ print("attention to nothing: ", fused.tolist())
 
 # %% [markdown]
 # One NaN spreads: every sum it enters is NaN, then the loss, and after one step of training the
-# model. So this
-# course makes the same promise as PyTorch's fused attention: **a query that may attend to nothing
-# gets all-zero weights and a zero output, never NaN.** It is a convention, not a theorem. PyTorch
+# model. So this course makes the same promise as PyTorch's fused attention: **a query that may
+# attend to nothing gets all-zero weights and a zero output, never NaN.** It is a convention, not a theorem. PyTorch
 # itself returned NaN here before version 2.5 (pytorch/pytorch, issue 103749).
 #
 # Blocked rows are no oddity: pad a sentence on the *left*, add a causal mask, and its first query
@@ -384,6 +383,7 @@ show(
 # And this is what the tokens carry away, the blend of values:
 
 # %%
+needs("attention.scaled_dot_product_attention")
 print(" " * 8, *(f"{name:>9}" for name in lookup.VALUES))
 for token, row in zip(tokens, out.tolist(), strict=True):
     print(f"{token:>8}", *(f"{value:9.2f}" for value in row))
@@ -395,13 +395,14 @@ for token, row in zip(tokens, out.tolist(), strict=True):
 # The map is readable because *we wrote the vectors*. What a trained model's attention maps explain
 # is disputed: Jain & Wallace 2019 (arXiv 1902.10186) find that quite different weights can give the
 # same output, Wiegreffe & Pinter 2019 (arXiv 1908.04626) answer that it depends on what one calls
-# an explanation. Both studied recurrent networks. Notebook 7 measures on a transformer.
+# an explanation. Both studied recurrent networks.
 #
 # ### From average to dictionary
 #
 # How soft is soft? Multiply the query of "it" by a number before it asks:
 
 # %%
+needs("attention.scaled_dot_product_attention")
 factors = (0.0, 0.25, 1.0, 4.0)
 rows = torch.cat([attend(f * q[5:6], k, v)[1] for f in factors])  # (4, T); token 5 is "it"
 
@@ -484,6 +485,7 @@ show(
 # Lines are means over the five seeds, bands go from the lowest to the highest seed. In numbers:
 
 # %%
+needs("attention.scaled_dot_product_attention")
 print(f"{'d':>16}{'variance of scores':>30}{'largest weight':>22}{'entropy (nats)':>22}")
 for label, result in (("not scaled", plain), ("scaled", scaled)):
     for i, d in enumerate(widths):
@@ -507,6 +509,7 @@ print(f"\nentropy of 16 even weights: {torch.tensor(16.0).log():.2f} nats")
 #   by the *query* contains the scaling factor and the keys as well.
 
 # %%
+needs("attention.scaled_dot_product_attention")
 print("norm of the derivatives of the weights")
 for label, result in (("not scaled", plain), ("scaled", scaled)):
     for i in (0, -1):
@@ -614,12 +617,11 @@ quiz(
 # If the components of q and k are independent with mean 0 and variance 1, each product of two
 # components has variance 1 and their sum, q·k, has variance d. Dividing by √d divides the variance
 # by d, so the scores keep a standard deviation of 1 at every width, and the softmax is as sharp at
-# d = 1024 as at d = 64. Dividing by d leaves a standard deviation of 1/√d: 0.125 at 64, about 0.03
-# at
-# 1024. The scores of all keys are then nearly equal, the weights nearly even (1/T each), and the
-#   output is close to the plain mean of all values, whatever the query asks: the look-up stops
-#   looking up. (Measured with queries multiplied by 1/√d: for 16 random keys the mean largest
-#   weight at d = 1024 is about 0.066, where 1/16 is 0.0625.)
+# d = 1024 as at d = 64. Dividing by d leaves a standard deviation of 1/√d: 0.125 at d = 64 and
+# about 0.03 at d = 1024. The scores of all keys are then nearly equal, the weights nearly even
+# (1/T each), and the output is close to the plain mean of all values, whatever the query asks: the
+# look-up stops looking up. (Measured with queries multiplied by 1/√d: for 16 random keys the mean
+# largest weight at d = 1024 is about 0.066, where 1/16 is 0.0625.)
 #
 # Proven: the variances, under the assumption of independent components with mean 0 and variance 1.
 # Measured: saturation without scaling, evenness when dividing by d, both for random vectors. Only
@@ -673,6 +675,7 @@ quiz(
 # ## Predictions against outcomes
 
 # %% jupyter={"source_hidden": true}
+needs("attention.scaled_dot_product_attention", "attention.causal_mask")
 two, none = weights[2], causal_weights[1]
 outcome(
     "one-lookup-two-matches",
@@ -682,6 +685,7 @@ outcome(
 )
 
 # %% jupyter={"source_hidden": true}
+needs("attention.scaled_dot_product_attention", "attention.causal_mask")
 outcome(
     "one-lookup-no-match",
     1,
@@ -690,6 +694,7 @@ outcome(
 )
 
 # %% jupyter={"source_hidden": true}
+needs("attention.scaled_dot_product_attention")
 growth = (plain["variance"][-1] / plain["variance"][0]).sqrt()
 outcome(
     "one-lookup-width",
@@ -699,6 +704,7 @@ outcome(
 )
 
 # %% jupyter={"source_hidden": true}
+needs("attention.scaled_dot_product_attention")
 largest = plain["largest"][-1]
 outcome(
     "one-lookup-saturation",

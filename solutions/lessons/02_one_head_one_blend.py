@@ -129,7 +129,8 @@ shares = torch.stack([lookups.unexplained_share(one, signs) for one in blend])  
 fig, alt = lookups.plot_blend(weight, shares)
 show(fig, alt=alt)
 
-# %%
+# %% jupyter={"source_hidden": true}
+needs("single.single_head_attention")
 mean = shares.mean(1)
 outcome(
     "one-blend-weight",
@@ -148,9 +149,10 @@ outcome(
 #
 # ### Try to beat it
 #
-# Choose the weight and your own two factors. The red lines are what the best linear read-out
-# leaves. Try a = 0.5, then a = 0.65: the points show which combinations of signs a blend can still
-# tell apart. (Without a live kernel you see one setting only.)
+# Choose the weight and your own two factors; a picture below the sliders follows. The marks across the
+# bars are what the best linear read-out leaves. Try a = 0.5, then a = 0.65: the points show which
+# combinations of signs a blend can still tell apart. (Without a live kernel you see one setting, a = 0.7;
+# the curves above show all weights.)
 
 # %%
 lookups.slide_the_blend()
@@ -299,20 +301,25 @@ live = lookups.train_readers((1, 2, 4, 8), heads=single.independent_heads, seed=
 # `python -m attention_lab.lookups run --heads 4 --seed 5` makes one.
 
 # %%
-needs("single.unexplained_floor")
 recorded = lookups.recorded_runs()
-curve = lookups.select(recorded, num_lookups=4, read_out="linear", sees_values=False)
+curve = lookups.the_curve(recorded)
+controls = lookups.select(recorded, num_heads=1, num_lookups=2, learning_rate=0.02)
+print(f"{len(recorded)} recorded trainings, {len(curve)} of them for the curve")
 
+# %%
+needs("single.independent_heads", "single.unexplained_floor")
 fig, alt = lookups.plot_floor(live, recorded, single.unexplained_floor)
 show(fig, alt=alt)
 print(lookups.summary(curve, single.unexplained_floor))
 
 # %% [markdown]
 # Compare lowest and floor: nothing lies below (a difference in the third decimal would be noise, since
-# the share is measured on a finite number of sequences). Above it there is something: the floor says what is *possible*, training must still find it. A look-up is
-# called **uncovered** here when more than 9/10 of it stay unexplained:
+# the share is measured on a finite number of sequences). Above it there is something: the floor says
+# what is *possible*, training must still find it. A look-up is called **uncovered** here when more
+# than 9/10 of it stay unexplained:
 
 # %%
+needs("single.unexplained_floor")
 four, eight = (lookups.select(curve, num_heads=h) for h in (4, 8))
 missed = {h: sum(run.uncovered > 0 for run in runs) for h, runs in ((4, four), (8, eight))}
 print(f"4 heads: a look-up stays uncovered in {missed[4]} of {len(four)} trainings")
@@ -338,10 +345,13 @@ outcome(
 # be by luck? The next cell works it out (a one-sided exact test: all splits of the failures over the
 # two groups are equally likely). Heads that look superfluous afterwards may have helped *learning*:
 # one possible reading, not the only one, of the finding that many heads of trained models can be
-# removed at test time (Michel et al. 2019, arXiv 1905.10650). The count is one of this recipe, too:
-# try `steps=3000`, or `learning_rate=0.02`, with the seed of a failure.
+# removed at test time (Michel et al. 2019, arXiv 1905.10650).
+#
+# The count belongs to this recipe, whose learning rate is low (0.003); the cell also prints it for
+# 0.02. And the spare heads have a price: look at the medians of h = 4 and h = 8 in the table.
 
 # %%
+needs("single.unexplained_floor")
 failures = [run.seed for run in four if run.uncovered]
 all_failures, trainings = missed[4] + missed[8], len(four) + len(eight)
 luck = sum(
@@ -350,6 +360,9 @@ luck = sum(
 )
 print("seeds of the failures with 4 heads:", failures)
 print(f"a difference this large or larger by luck alone: probability {luck:.2f}")
+faster = lookups.select(recorded, num_heads=4, learning_rate=0.02)
+print(f"learning rate 0.02: {sum(run.uncovered > 0 for run in faster)} of {len(faster)} fail")
+# Train a failure for longer (take the # away):
 # lookups.train_readers((4,), seed=failures[0], steps=3000)
 
 # %% [markdown]
@@ -396,7 +409,7 @@ unblend = [
 ]
 
 # %%
-controls = lookups.select(recorded, num_heads=1, num_lookups=2, learning_rate=0.02)
+needs("single.independent_heads")
 planted = lookups.select(controls, weighting="planted blend")
 fig, alt = lookups.plot_read_outs(unblend, planted)
 show(fig, alt=alt)
@@ -437,9 +450,9 @@ for read_out in lookups.READ_OUTS:
     )
 
 # %% [markdown]
-# What the numbers above show is a matter of this training, not a theorem: other losses, tasks and
-# schedules do find such solutions. In a transformer a feed-forward network follows each attention layer
-# (notebook 12), so "one head, one answer" would be false as a law. What holds is more modest and
+# What the numbers above show is a matter of this training, not a theorem: another one might find such
+# a blend. In a transformer a feed-forward network follows each attention layer, and it is not
+# linear, so "one head, one answer" would be false as a law. What holds is more modest and
 # exact: **one head gives each token one weighting, and what a linear map can read from h weightings
 # is h independent things at most.**
 #
@@ -450,6 +463,7 @@ for read_out in lookups.READ_OUTS:
 # that may look:
 
 # %%
+needs("single.unexplained_floor")
 for h in (1, 2):
     runs = lookups.select(recorded, num_heads=h, num_lookups=4, sees_values=True)
     seen = [run.share for run in runs]
@@ -542,7 +556,7 @@ quiz(
 # values are wanted, h blends with a linear read-out leave at least 1 - h/m of the variance: one head
 # asked for two things leaves 1/2, whatever its weights, and two heads asked for four leave 1/2 as well.
 # More heads are more weightings, each with its own W_Q, W_K and W_V, at the same number of parameters
-# if each head is narrower; speed is not the reason, one wide head costs about the same.
+# if each head is narrower. Speed is not the reason: at equal width the projections cost the same.
 #
 # What the floor does not tell (one is enough): with as many heads as look-ups, training sometimes
 # leaves a look-up uncovered although the floor is 0; an MLP behind a planted blend of 2/3 and 1/3 reads
@@ -590,8 +604,8 @@ quiz(
     ["1: one set of keys, one weighting", "71", "2: one for keys, one for values", "64"],
     answer=1,
     because="Every head has its own query, so its own scores and its own row of weights, even over "
-    "shared keys. Notebook 8 shows what sharing saves. Source: litgpt's config.py and the configuration "
-    "class in transformers 5.23.0.",
+    "shared keys. Source: LitGPT's table of named checkpoints and the configuration class in "
+    "transformers 5.23.0.",
 )
 
 # %% [markdown]

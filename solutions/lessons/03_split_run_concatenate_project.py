@@ -158,6 +158,7 @@ fig, alt = splitting.plot_split(tagged, {"your split_heads": ours, "bare view": 
 show(fig, alt=alt)
 
 # %% jupyter={"source_hidden": true}
+needs("heads.split_heads")
 outcome(
     "split-run-view",
     2,
@@ -285,6 +286,7 @@ out, weights = heads.multi_head_attention(x, *splitting.random_weights(12, 12), 
 print("x", tuple(x.shape), "-> out", tuple(out.shape), "and weights", tuple(weights.shape))
 
 # %% jupyter={"source_hidden": true}
+needs("heads.multi_head_attention")
 outcome(
     "split-run-shape",
     1,
@@ -324,6 +326,7 @@ except (RuntimeError, ValueError) as error:
     print("with w_o.T:", error)
 
 # %% jupyter={"source_hidden": true}
+needs("heads.multi_head_attention")
 outcome(
     "split-run-wide",
     2,
@@ -404,6 +407,7 @@ fig, alt = splitting.plot_times(times, titles)
 show(fig, alt=alt)
 
 # %% jupyter={"source_hidden": true}
+needs("single.single_head_attention", "heads.multi_head_attention")
 ratio = times[1]["loop"] / times[1]["yours"]
 outcome(
     "split-run-time",

@@ -301,6 +301,11 @@ def test_right_work_gets_all_points_and_waits_for_the_written_answer(classroom):
     assert {name: split[name] for name in code} == code
 
 
+def test_the_learners_files_are_not_overwritten_by_the_stubs(classroom):
+    graded = classroom.school.course / "autograded/bob" / LOOKUP / "mha_lib/attention.py"
+    assert graded.read_text() == MISTAKEN
+
+
 def test_known_mistakes_cost_their_exercise_and_no_other(classroom):
     expected = FULL | {WHY: None, "attention-causal_mask": 0, SDPA: 0}
     assert classroom.score("bob") == expected

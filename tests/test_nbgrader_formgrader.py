@@ -1,22 +1,13 @@
 """The instructor's page: a real Jupyter server, a real browser, no network."""
 
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
 
 import pytest
+from browser import jupyter_server, offline_page
 from nbgrader_classroom import ATTENTION, LOOKUP, School
 
 pytestmark = pytest.mark.browser
-
-TOKEN = "instructor"
 
 
 @pytest.fixture(scope="module")
@@ -39,75 +30,16 @@ def school(tmp_path_factory) -> School:
 @pytest.fixture(scope="module")
 def server(school):
     """The address of a Jupyter server with the formgrader, in the course directory."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    words = [
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        f"--port={port}",
-        f"--IdentityProvider.token={TOKEN}",
-    ]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        words.append("--allow-root")
-    with open(school.root / "server.log", "wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, *words],
-            cwd=school.course,
-            env=os.environ | school.instructor.environment(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        _wait_for(f"{address}/api", school.root / "server.log")
+    log = school.root / "server.log"
+    with jupyter_server(school.course, log, school.instructor.environment()) as address:
         yield address
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
-
-
-def _wait_for(url: str, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.3)
-    pytest.fail(f"the server did not start:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="module")
 def page(server):
-    """A browser page that is logged in and reaches nothing but the server."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium on this machine")
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.outside, page.errors = [], []
-        page.route(lambda url: not url.startswith(server), _refuse(page))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(f"{server}/lab?token={TOKEN}")
+    with offline_page(server) as page:
         page.goto(f"{server}/formgrader/manage_submissions/{LOOKUP}")
         yield page
-        browser.close()
-
-
-def _refuse(page):
-    def refuse(route):
-        page.outside.append(route.request.url)
-        route.abort()
-
-    return refuse
 
 
 def test_the_autograde_button_grades_and_the_page_tells_why(page, server, school):

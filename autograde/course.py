@@ -1,0 +1,156 @@
+"""An nbgrader course directory, made from the author's sources."""
+
+import ast
+import os
+import re
+from pathlib import Path
+
+from .errors import AutogradeError
+from .loading import PACKAGE
+
+CONFIG = """\
+\"\"\"nbgrader's configuration for this course. What you set after `configure` wins.\"\"\"
+
+from autograde.nbgrader import configure
+
+c = get_config()
+c.CourseDirectory.course_id = {course_id!r}
+{exchange}configure(c, __file__)
+"""
+
+README = """\
+# {course_id}: the instructor's directory
+
+Made by `autograde course`; learners never get this directory. `answer_keys/` holds the notebooks
+with model answers, `source/` what is released. Run every command here.
+
+The assignments are {assignments}. For each of them:
+
+    # make release/ and the gradebook's entries, then let learners fetch it
+    nbgrader generate_assignment {first}
+    nbgrader release_assignment {first}
+    # after the deadline; with --update it takes newer submissions
+    nbgrader collect {first}
+    # the functions; then grade the written answers in JupyterLab: nbgrader > Formgrader
+    nbgrader autograde {first}
+    jupyter lab
+    nbgrader generate_feedback {first}
+    nbgrader release_feedback {first}
+    # all grades so far
+    nbgrader export --to grades.csv
+
+Learners, in their own Jupyter directory (or with JupyterLab's Assignment List):
+
+    nbgrader fetch_assignment {first} --course {course_id}
+    nbgrader submit {first} --course {course_id}
+    nbgrader fetch_feedback {first} --course {course_id}
+
+Their nbgrader has to know the exchange: give them the line `c.Exchange.root = …` of this
+directory's nbgrader_config.py, in a `~/.jupyter/nbgrader_config.py` or for the whole machine.
+
+Submissions from an LMS: learners run `autograde pack {first}` and upload the zip. Put the zips
+into `downloaded/{first}/archive/`, named after the learner up to the first `_`, and run
+`nbgrader zip_collect {first}` in place of `collect`.
+"""
+
+
+def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> None:
+    """Create an nbgrader course directory, ready for the `nbgrader` commands and the formgrader.
+
+    Args:
+        directory: where; it must not exist or be empty.
+        exchange: the exchange directory, created if need be; None leaves nbgrader's default.
+        course_id: letters, digits, ".", "_" and "-".
+
+    Raises:
+        AutogradeError: if the directory is not empty, a place cannot be written, the name is not
+            allowed, or the author's sources are not here. Then nothing has been touched.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", course_id):
+        raise AutogradeError(
+            f"The course's name {course_id!r} may only have letters, digits, '.', '_' and '-'."
+        )
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise AutogradeError(f"{directory} exists and is not empty; name a new directory.")
+    exchange = exchange and exchange.resolve()
+    files = _course_files(exchange, course_id)
+    try:
+        if exchange:
+            _ensure_exchange(exchange)
+        for name, text in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AutogradeError(f"Cannot write {error.filename}: {error.strerror}.") from error
+
+
+def _course_files(exchange: Path | None, course_id: str) -> dict[str, str]:
+    """Path below the course directory -> text."""
+    try:
+        from .build.files import lessons
+        from .build.lessons import notebook_from_lesson, notebook_text
+    except ModuleNotFoundError as missing:
+        raise AutogradeError(
+            "A course is made in the course's repository, with the author's tools installed: "
+            f"pip install -e '.[author]' ({missing})."
+        ) from missing
+    files, assignments = {}, []
+    for lesson in lessons():
+        notebook = notebook_from_lesson(lesson)
+        stubs = _stubs(_modules(notebook))
+        if not stubs:
+            continue
+        name = lesson.stem
+        assignments.append(name)
+        files[f"source/{name}/{name}.ipynb"] = notebook_text(notebook)
+        files |= {f"source/{name}/{PACKAGE}/{file}": text for file, text in stubs.items()}
+        solved = notebook_from_lesson(lesson, solved=True)
+        files[f"answer_keys/{name}.ipynb"] = notebook_text(solved)
+    if not assignments:
+        raise AutogradeError("No lesson in solutions/lessons has an exercise: nothing to grade.")
+    setting = f"c.Exchange.root = {str(exchange)!r}\n" if exchange else ""
+    files["nbgrader_config.py"] = CONFIG.format(course_id=course_id, exchange=setting)
+    files["README.md"] = README.format(
+        course_id=course_id, first=assignments[0], assignments=", ".join(assignments)
+    )
+    return files
+
+
+def _modules(notebook) -> set[str]:
+    """The modules of `mha_lib` that a lesson's exercises are in."""
+    from .build.lessons import exercise_of
+
+    marks = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
+    graded = [mark for mark in marks if mark.grade and mark.cell_type == "code"]
+    return {exercise_of(mark.grade_id).split(".")[0] for mark in graded}
+
+
+def _stubs(modules: set[str]) -> dict[str, str]:
+    """Stubs of modules and of those they import, so that one assignment works on its own."""
+    from .build.files import PACKAGE_DOCSTRING, stub
+
+    stubs = {"__init__.py": PACKAGE_DOCSTRING} if modules else {}
+    waiting = set(modules)
+    while waiting:
+        module = waiting.pop()
+        stubs[f"{module}.py"] = stub(module)
+        waiting |= {name for name in _imported(stub(module)) if f"{name}.py" not in stubs}
+    return stubs
+
+
+def _imported(text: str) -> set[str]:
+    """The modules that a module imports from its own package."""
+    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
+    relative = [node for node in imports if node.level == 1]
+    named = {node.module for node in relative if node.module}
+    return named | {alias.name for node in relative if not node.module for alias in node.names}
+
+
+def _ensure_exchange(exchange: Path) -> None:
+    """nbgrader wants an exchange that everybody can write to."""
+    if not exchange.exists():
+        exchange.mkdir(parents=True)
+        exchange.chmod(0o777)
+    if not exchange.is_dir() or not os.access(exchange, os.W_OK | os.X_OK):
+        raise AutogradeError(f"The exchange {exchange} is not a directory that you can write to.")

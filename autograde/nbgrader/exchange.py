@@ -1,0 +1,167 @@
+"""Exchange plugins: a learner has one `mha_lib/` beside the assignment folders.
+
+Submit puts a snapshot of it into the submission, fetch brings new stubs, and collect hands the
+instructor plain files only, with a notebook in each place where one is due. An assignment that is
+released without `mha_lib` goes through all three as in stock nbgrader.
+"""
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbgrader.exchange.default import ExchangeCollect, ExchangeFetchAssignment, ExchangeSubmit
+from nbgrader.utils import parse_utc
+
+from autograde.loading import PACKAGE
+from autograde.pack import package_files
+
+from .notebooks import release_directory, released_with_note
+from .stubs import merge_stubs, summary
+
+
+class PackageSubmit(ExchangeSubmit):
+    """Submits a snapshot of the learner's `mha_lib` together with the assignment."""
+
+    def copy_files(self):
+        self.init_release()
+        self.lib = self._find_package()
+        super().copy_files()
+
+    def do_copy(self, src, dest, log=None):
+        super().do_copy(src, dest)
+        if self.lib:
+            target = Path(dest) / PACKAGE
+            shutil.rmtree(target, ignore_errors=True)  # one in the assignment's own folder
+            _copy_package(self.lib, target)
+
+    def _find_package(self) -> Path | None:
+        """The folder to take the snapshot of, or None if there is none or none is asked for."""
+        if not (Path(self.release_path) / PACKAGE).is_dir():
+            return None
+        beside = Path(self.src_path).parent / PACKAGE
+        for lib in (beside, Path(self.src_path) / PACKAGE):
+            files, left_out = package_files(lib)
+            if files:
+                self.log.info("Submitting with %s: %s", lib, ", ".join(map(str, files)))
+                for sentence in left_out:
+                    self.log.warning("%s: %s; it is not submitted", lib, sentence)
+                return lib
+        self.log.warning(
+            "There is no %s at %s: this submission holds no functions and its exercises "
+            "will get no points. Put the folder back and submit again.",
+            PACKAGE,
+            beside,
+        )
+        return None
+
+
+def _copy_package(lib: Path, target: Path) -> None:
+    for file in package_files(lib)[0]:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(lib / file, target / file)
+
+
+class PackageFetchAssignment(ExchangeFetchAssignment):
+    """Fetches an assignment; its stubs go to the shared `mha_lib` beside the assignment folders."""
+
+    def do_copy(self, src, dest):
+        stubs = Path(src) / PACKAGE
+        if not stubs.is_dir():
+            super().do_copy(src, dest)
+            return
+        ignored = self.coursedir.ignore
+        self.coursedir.ignore = [*ignored, PACKAGE]
+        try:
+            super().do_copy(src, dest)
+        finally:
+            self.coursedir.ignore = ignored
+        self._merge(stubs, Path(dest).parent / PACKAGE)
+
+    def _merge(self, stubs: Path, lib: Path) -> None:
+        try:
+            done = merge_stubs(stubs, lib)
+        except OSError as error:
+            self.fail(f"Cannot write the stubs to {lib}: {error.strerror}")
+        self.log.info("%s: %s", lib, summary(done))
+
+
+class PackageCollect(ExchangeCollect):
+    """Collects submissions one by one: what is wrong with one does not stop the others."""
+
+    def do_copy(self, src, dest, log=None):
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                plain = Path(scratch) / "submission"
+                self._copy_plain_files(Path(src), plain)
+                super().do_copy(plain, dest)
+            self._check_timestamp(Path(src), Path(dest))
+            self._complete(Path(dest))
+        except (OSError, RuntimeError) as error:
+            self.log.error("Cannot collect %s: %s", src, error)
+            shutil.rmtree(dest, ignore_errors=True)
+
+    def _copy_plain_files(self, src: Path, dest: Path) -> None:
+        """Copy regular files: what a link points at is not the learner's, a pipe never ends.
+
+        Raises:
+            RuntimeError: if there is more than `CourseDirectory.max_dir_size`.
+        """
+        room = 1000 * self.coursedir.max_dir_size
+        for folder, _, names, folder_fd in os.fwalk(src, follow_symlinks=False):
+            target = dest / Path(folder).relative_to(src)
+            target.mkdir(parents=True)
+            for name in names:
+                try:
+                    content = _read_plain_file(name, folder_fd, room + 1)
+                except OSError as error:
+                    self.log.warning("%s/%s is left out: %s", folder, name, error.strerror)
+                    continue
+                room -= len(content)
+                if room < 0:
+                    raise RuntimeError(f"larger than {self.coursedir.max_dir_size} kB")
+                (target / name).write_bytes(content)
+
+    def _check_timestamp(self, src: Path, dest: Path) -> None:
+        """nbgrader stops at a timestamp that it cannot read; the folder's name has it too."""
+        timestamp = dest / "timestamp.txt"
+        try:
+            parse_utc(timestamp.read_text().strip())
+        except (OSError, ValueError):
+            recorded = self._path_to_record(str(src))["timestamp"]
+            self.log.warning("%s has no readable timestamp.txt; its name says %s", src, recorded)
+            timestamp.write_text(f"{recorded} UTC")
+
+    def _complete(self, dest: Path) -> None:
+        assignment = self.coursedir.assignment_id
+        for name in missing_notebooks(self.coursedir, assignment, dest):
+            self.log.warning("%s lacks %s.ipynb; the released one stands in for it", dest, name)
+            put_released(self.coursedir, assignment, name, dest)
+
+
+def _read_plain_file(name: str, folder_fd: int, most: int) -> bytes:
+    """Read a regular file of an open folder.
+
+    Raises:
+        OSError: if it is anything else, or cannot be read.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(name, flags, dir_fd=folder_fd), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read(most)
+
+
+def missing_notebooks(coursedir, assignment: str, submission: Path) -> list[str]:
+    """List the released notebooks that a submission lacks."""
+    released = release_directory(coursedir, assignment).glob("*.ipynb")
+    return [path.stem for path in sorted(released) if not (submission / path.name).exists()]
+
+
+def put_released(coursedir, assignment: str, name: str, submission: Path) -> None:
+    """Put the released notebook where the learner submitted none; the note in it says so."""
+    notebook = released_with_note(coursedir, assignment, name, "it is missing in the submission")
+    nbformat.write(notebook, submission / f"{name}.ipynb")

@@ -1,0 +1,61 @@
+"""Grade the exercises of a submission, in place of running its notebook."""
+
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from autograde.build.lessons import exercise_of
+from autograde.errors import AutogradeError
+from autograde.exercises import EXERCISES
+from autograde.grading import grade_submission
+from autograde.report import result_html
+from autograde.results import ExerciseResult
+from autograde.source import function_source
+
+from .notebooks import course_directory, grade_id, writable
+
+
+class GradeExercises(NbGraderPreprocessor):
+    """Asks the trusted grader about each graded code cell and writes its answer into the cell.
+
+    Nothing in a submitted notebook is executed; what counts is the submitted `mha_lib`. nbgrader
+    reads the score from the cell's output.
+    """
+
+    def preprocess(self, nb, resources):
+        coursedir, about = course_directory(self), resources["nbgrader"]
+        directory = Path(
+            coursedir.format_path(
+                coursedir.submitted_directory, about["student"], about["assignment"]
+            )
+        )
+        graded = {_exercise(cell): cell for cell in nb.cells if _is_graded_code(cell)}
+        if graded:
+            results = grade_submission(directory, exercises=list(graded))
+        for exercise, cell in graded.items():
+            result = results[exercise]
+            self.log.info("%s %s: %s, %s", about["student"], exercise, result.status, result.score)
+            source = function_source(directory, exercise)
+            cell.outputs = [_output(result, source, cell.metadata.nbgrader.points)]
+        return nb, resources
+
+
+def _is_graded_code(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade", False)
+
+
+def _exercise(cell: NotebookNode) -> str:
+    exercise = exercise_of(grade_id(cell))
+    if exercise not in EXERCISES:
+        # nbgrader gives a cell without output full marks
+        raise AutogradeError(f"the graded cell {grade_id(cell)} belongs to no exercise")
+    return exercise
+
+
+def _output(result: ExerciseResult, source: str | None, points: float) -> NotebookNode:
+    """One output with both: people see the HTML, nbgrader reads the score from the text."""
+    score = points * result.score / result.max_score
+    html = writable(result_html(result, source))
+    return new_output("execute_result", data={"text/html": html, "text/plain": str(score)})

@@ -1,0 +1,89 @@
+"""A real Jupyter server and a real, headless browser that reaches nothing else."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+TOKEN = "test"
+
+
+@contextmanager
+def jupyter_server(root: Path, log: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Serve `root` with JupyterLab; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    words = [sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={port}"]
+    words += [f"--IdentityProvider.token={TOKEN}", "--LabApp.expose_app_in_browser=True"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        words.append("--allow-root")
+    with open(log, "wb") as output:
+        process = subprocess.Popen(
+            words,
+            cwd=root,
+            env=os.environ | environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_for(f"{address}/api", log)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _wait_for(url: str, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    pytest.fail(f"the server did not start:\n{log.read_text()}")
+
+
+@contextmanager
+def offline_page(server: str) -> Iterator:
+    """A page that is logged in to the server.
+
+    `page.outside` collects what it asked of anybody else, `page.errors` its scripts' errors.
+    Without a browser the test is skipped, on a CI machine it fails.
+    """
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium on this machine")
+        pytest.skip("no Chromium on this machine")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.outside, page.errors = [], []
+        page.route(lambda url: not url.startswith(server), _refuse(page))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(f"{server}/lab?token={TOKEN}")
+        yield page
+        browser.close()
+
+
+def _refuse(page):
+    def refuse(route):
+        page.outside.append(route.request.url)
+        route.abort()
+
+    return refuse

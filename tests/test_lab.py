@@ -1,0 +1,121 @@
+"""A learner's first minutes in JupyterLab, in a real browser: predict, check, edit, check again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from browser import jupyter_server, offline_page
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OPEN = """async path => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const widget = await app.commands.execute('docmanager:open', {path});
+    await widget.context.ready;
+    if (widget.sessionContext) {
+        await widget.sessionContext.ready;
+        await widget.sessionContext.session.kernel.info;
+    }
+    app.shell.activateById(widget.id);
+}"""
+
+# Runs the cells whose source starts with one of the words; gives the outputs of the last.
+RUN = """async starts => {
+    const app = window.jupyterapp;
+    const panel = app.shell.currentWidget, notebook = panel.content;
+    let outputs = null;
+    for (let i = 0; i < notebook.widgets.length; i++) {
+        const source = notebook.widgets[i].model.sharedModel.getSource();
+        if (!starts.some(start => source.startsWith(start))) continue;
+        notebook.activeCellIndex = i;
+        await app.commands.execute('notebook:run-cell');
+        outputs = notebook.widgets[i].model.sharedModel.getOutputs();
+    }
+    return outputs;
+}"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A learner's copy of the course, untouched."""
+    home = tmp_path_factory.mktemp("learner")
+    for folder in ("notebooks", "mha_lib"):
+        shutil.copytree(ROOT / folder, home / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return home
+
+
+@pytest.fixture(scope="module")
+def page(home):
+    environment = {"HOME": str(home), "JUPYTER_CONFIG_DIR": str(home / ".jupyter")}
+    with (
+        jupyter_server(home, home / "server.log", environment) as server,
+        offline_page(server) as p,
+    ):
+        p.wait_for_function("window.jupyterapp")
+        yield p
+
+
+def open_file(page, path):
+    page.evaluate(OPEN, path)
+
+
+def plain_text(outputs):
+    return "\n".join(
+        str(output.get("data", {}).get("text/plain", "")) + output.get("evalue", "")
+        for output in outputs
+    )
+
+
+def test_the_first_notebook_opens_and_records_a_prediction(page, home):
+    open_file(page, "notebooks/00_start_here.ipynb")
+    page.evaluate(RUN, ["%load_ext", "predict("])
+    choice = page.get_by_role("radio").nth(1)
+    choice.focus()
+    page.keyboard.press("Space")
+    page.wait_for_timeout(1500)
+    recorded = json.loads((home / ".progress/predictions.json").read_text())
+    assert "8: one a word" in json.dumps(recorded)
+
+
+def test_a_check_turns_from_red_to_green_without_a_restart(page, home, solution):
+    """The file is edited on disk while the kernel runs, as the editor does when it saves."""
+    open_file(page, "notebooks/01_one_lookup.ipynb")
+    red = page.evaluate(RUN, ["%load_ext", 'check("attention.softmax")'])
+    assert "not written yet" in plain_text(red)
+
+    stub = (home / "mha_lib/attention.py").read_text()
+    naive = "exps = torch.exp(scores)\n    return exps / exps.sum(dim=dim, keepdim=True)"
+    (home / "mha_lib/attention.py").write_text(stub.replace("raise NotImplementedError", naive, 1))
+    named = page.evaluate(RUN, ['check("attention.softmax")'])
+    assert "exp was taken of the raw scores" in plain_text(named)
+
+    (home / "mha_lib/attention.py").write_text(solution("attention"))
+    green = page.evaluate(RUN, ['check("attention.softmax")'])
+    assert "✓ attention.softmax: passed (2 of 2 points)" in plain_text(green)
+    assert all(output["output_type"] != "error" for output in green)
+    assert page.locator("[role=status]", has_text="attention.softmax: passed").count()
+
+
+def test_the_slider_of_notebook_two_redraws(page, home, solution):
+    (home / "mha_lib/single.py").write_text(solution("single"))
+    open_file(page, "notebooks/02_one_head_one_blend.ipynb")
+    page.evaluate(RUN, ["%load_ext", "lookups.slide_the_blend"])
+    handle = page.locator(".noUi-handle:visible").first
+    handle.scroll_into_view_if_needed()
+    pictures = page.locator(".jp-OutputArea img:visible")
+    before = [picture.get_attribute("src") for picture in pictures.all()]
+    handle.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(2000)
+    after = [picture.get_attribute("src") for picture in pictures.all()]
+    assert before and before != after
+
+
+def test_nothing_was_asked_of_the_network_and_no_script_failed(page):
+    assert page.outside == []
+    assert page.errors == []

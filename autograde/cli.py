@@ -92,7 +92,7 @@ def build(
         typer.Option("--check", help="change nothing; fail if a file is not what the build makes"),
     ] = False,
 ) -> None:
-    """Make stubs, notebooks and recorded cases from solutions/ (the author's side)."""
+    """Make stubs, notebooks, recorded cases and the concept map (the author's side)."""
     from .build.files import drift, write_built
 
     changed = list(drift()) if check else write_built()

@@ -11,10 +11,11 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from autograde.build.files import MODULE_NAMES  # noqa: E402
+
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ("attention", "single", "heads")
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def make_submission(tmp_path):
         source = ROOT / ("solutions" if solved else "mha_lib")
         library.mkdir(parents=True)
         (library / "__init__.py").write_text("")
-        for module in MODULES:
+        for module in MODULE_NAMES:
             shutil.copy(source / f"{module}.py", library)
         for module, text in modules.items():
             path = library / f"{module}.py"

@@ -144,6 +144,14 @@ def test_every_exercise_is_in_exactly_one_notebook():
     assert sorted(asked) == sorted(EXERCISES)
 
 
+def test_the_concept_map_has_every_notebook_exercise_and_mistake():
+    text = built_files()["docs/concept_map.md"]
+    assert text.count("\n## ") == len(lessons())
+    for name, exercise in EXERCISES.items():
+        assert f"### `{name}`" in text
+        assert all(mistake.says in text for mistake in exercise.misconceptions)
+
+
 def test_a_graded_cell_without_an_exercise_is_refused(tmp_path):
     lesson = tmp_path / "99_wrong.py"
     lesson.write_text(

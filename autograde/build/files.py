@@ -9,6 +9,7 @@ from safetensors.torch import load
 
 from autograde.exercises import EXERCISES
 
+from .concept_map import concept_map
 from .lessons import notebook_from_lesson, notebook_text
 from .records import recorded_files
 from .strip import strip_module
@@ -38,6 +39,7 @@ def built_files() -> dict[str, str | bytes]:
         files[f"mha_lib/{module}.py"] = stub(module)
     for lesson in lessons():
         files[f"notebooks/{lesson.stem}.ipynb"] = notebook_text(notebook_from_lesson(lesson))
+    files["docs/concept_map.md"] = concept_map(lessons())
     for name, content in recorded_files().items():
         files[f"autograde/recorded/{name}"] = content
     return files

@@ -70,6 +70,8 @@ def grade(
     from .batch import grade_all
     from .report import results_table
 
+    if json_file and json_file != "-":
+        _write(Path(json_file), "", "a")  # fail now rather than after an hour of grading
     graded = grade_all(submissions, assignment=assignment, workers=workers, scheduler=scheduler)
     listing = [
         {"submission": str(path), "exercises": {name: r.to_json() for name, r in results.items()}}
@@ -137,9 +139,10 @@ def pack(
     console.print(f"Wrote {path}.", highlight=False)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mode: str = "w") -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         raise AutogradeError(f"Cannot write {path}: {error.strerror}.") from None
 

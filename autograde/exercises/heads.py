@@ -484,6 +484,13 @@ multi_head_attention = Exercise(
             "Use merge_heads: swap h and T first, then join.",
         ),
         Misconception(
+            "mha_both_bare",
+            lambda *args: _mha(*args, cut=_split_wrong, join=_merge_wrong),
+            "Heads were made and joined by reshaping alone: each head holds a stretch of the sequence, "
+            "and tokens of different stretches never meet.",
+            "Use split_heads and merge_heads: both swap the tokens with the heads.",
+        ),
+        Misconception(
             "mha_interleaved",
             lambda *args: _mha(*args, cut=_split_interleaved, join=_merge_interleaved),
             "Head i got every h-th column of the projections instead of d neighbouring ones.",

@@ -218,6 +218,9 @@ progress()
 # | [1 · One look-up](01_one_lookup.ipynb) | How does a token look something up in a sentence? | `attention`: softmax, masks, scaled dot-product attention |
 # | [2 · One head, one blend](02_one_head_one_blend.ipynb) | What can a single head not do? | `single`: one head, independent heads, a limit in numbers |
 # | [3 · Split, run, concatenate, project](03_split_run_concatenate_project.ipynb) | How does one layer hold many heads? | `heads`: split, merge, multi-head attention |
+# | [4 · Twelve heads of 64](04_twelve_heads_of_64.ipynb) | Where do 12 × 64 = 768 numbers go, and what do they cost? | `sizing`: shapes, packed projections, parameters, FLOPs |
+# | [5 · W_O mixes](05_w_o_mixes.ipynb) | What does the last matrix do that the concatenation does not? | `mixing`: slices, the heads' writes, ablation |
+# | [6 · How many heads?](06_how_many_heads.ipynb) | Why is the number of heads a partition and not free capacity? | `partition`: ranks, head counts |
 #
 # Each builds on the one before. Count on about an hour each.
 #

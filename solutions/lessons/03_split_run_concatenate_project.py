@@ -644,5 +644,6 @@ predictions_table("split-run")
 #
 # You have the layer that gives the course its name. What you now know for certain: split and
 # concatenate move numbers and compute nothing; heads do not see each other until $W_O$; the output
-# has the shape of the input because $W_O$ says so. Run `progress()` in
+# has the shape of the input because $W_O$ says so. [Notebook 4](04_twelve_heads_of_64.ipynb) follows
+# the 768 numbers of a real model's token through it, and counts. Run `progress()` in
 # [notebook 0](00_start_here.ipynb) to see where you stand.

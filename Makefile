@@ -7,7 +7,7 @@ ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root)
 .PHONY: lab test build lint
 
 lab: .venv/.ready
-	$(BIN)/jupyter lab --notebook-dir=. $(ROOT_FLAG) $(LAB_FLAGS) notebooks/00_start_here.ipynb
+	PATH="$(CURDIR)/$(BIN):$$PATH" jupyter lab --notebook-dir=. $(ROOT_FLAG) $(LAB_FLAGS) notebooks/00_start_here.ipynb
 
 test: .venv/.ready
 	$(BIN)/python -m pytest $(TEST_FLAGS)

@@ -74,7 +74,7 @@ def invoke(function: Callable, args: dict[str, Any], library: Path) -> Outcome:
     try:
         with torch.no_grad():
             value = plain(function(*mine.values()))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Outcome(error=call_error(error, library))
     changed = tuple(name for name in args if _differs(args[name], mine[name]))
     return Outcome(value=value, changed=changed)

@@ -8,6 +8,7 @@ from .judge import judge
 from .loading import library, load_module
 from .records import RecordedExercise, visible
 from .results import ExerciseResult
+from .source import library_remark
 
 
 def check_library(
@@ -28,7 +29,12 @@ def _check(exercise: RecordedExercise, folder: Path) -> ExerciseResult:
     function = find_function(exercise.name, folder)
     if isinstance(function, Outcome):
         return judge(exercise, lambda case: function)
-    return judge(exercise, lambda case: invoke(function, case.args, folder))
+    result = judge(exercise, lambda case: invoke(function, case.args, folder))
+    if result.status == "missing":
+        return result.with_remark("Written already? Save the file (Ctrl + S), then check again.")
+    if not result.passed:
+        return result
+    return result.with_remark(library_remark(folder.parent, exercise.name, exercise.library_calls))
 
 
 def find_function(exercise: str, folder: Path) -> Callable | Outcome:

@@ -83,9 +83,10 @@ def _mismatch_tensor(expected, got, name, tolerance):
     if not wrong.any():
         return None
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    show = bool if kind(expected) == "boolean" else "{:.6g}".format
     return (
-        f"{name}: first difference at {list(index)}: expected {truth[index]:.6g}, "
-        f"got {found[index]:.6g} ({wrong.mean():.0%} of the entries differ)"
+        f"{name}: first difference at {list(index)}: expected {show(truth[index])}, "
+        f"got {show(found[index])} ({wrong.mean():.0%} of the entries differ)"
     )
 
 

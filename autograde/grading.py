@@ -11,7 +11,7 @@ from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
 from .sandbox import Limits
 from .session import Session
-from .source import function_source, library_calls
+from .source import library_remark
 
 try:
     from .exercises import EXERCISES
@@ -71,7 +71,7 @@ def grade_submission(
             results[name] = _grade(hidden(name, seed), session)
             if not results[name].passed:
                 session.stand_in(name, EXERCISES[name].reference)
-    return {name: _with_remarks(results[name], directory) for name in wanted}
+    return {name: _with_remark(results[name], directory) for name in wanted}
 
 
 def _grade(exercise: RecordedExercise, session: Session) -> ExerciseResult:
@@ -81,13 +81,8 @@ def _grade(exercise: RecordedExercise, session: Session) -> ExerciseResult:
     return judge(exercise, call)
 
 
-def _with_remarks(result: ExerciseResult, directory: Path) -> ExerciseResult:
-    """Add, to a right answer, that it calls the library's own version (advice, not a deduction)."""
-    source = function_source(directory, result.exercise) if result.passed else None
-    called = library_calls(source, EXERCISES[result.exercise].library_calls) if source else []
-    if not called:
+def _with_remark(result: ExerciseResult, directory: Path) -> ExerciseResult:
+    if not result.passed:
         return result
-    remark = (
-        f"Remark: this calls the library's own {', '.join(called)}; the exercise is to build it."
-    )
-    return ExerciseResult(**{**vars(result), "message": f"{result.message}\n{remark}"})
+    names = EXERCISES[result.exercise].library_calls
+    return result.with_remark(library_remark(directory, result.exercise, names))

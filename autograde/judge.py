@@ -74,6 +74,8 @@ def fault(case: RecordedCase, outcome: Outcome, exercise: RecordedExercise) -> s
         return _fault_of_raising(case, outcome)
     if outcome.error:
         return f"your function raised an error\n{outcome.error}"
+    if outcome.value is None and case.kind == "value" and case.expected is not None:
+        return "your function returned None: is a `return` missing?"
     if case.kind == "unchanged":
         if outcome.changed:
             return f"the call altered its argument {' and '.join(outcome.changed)} in place"
@@ -108,21 +110,24 @@ def known_mistakes(
 ) -> list[str]:
     """Ids of the known mistakes that give these answers: several if no case tells them apart.
 
-    A mistake is named when it agrees with the submission on every core case; failing that, on every
-    core case that fails; failing that, on the first one (the simplest). When the core passes, the
-    same is asked of the promises.
+    A mistake is named when it agrees with the submission on every core case or, failing that, on
+    every core case that fails. When the core passes, it must pass the core as well and break the
+    same promises (and only those, if there is such a mistake).
     """
-    agrees = [_agreeing(case, out) for case, out in zip(exercise.cases, outcomes, strict=True)]
     core = [i for i, case in enumerate(exercise.cases) if not case.promise]
     failing = [i for i in core if faults[i]]
-    if not failing:
-        core = list(range(len(faults)))
-        failing = [i for i in core if faults[i]]
-    for scope in (core, failing, failing[:1]):
-        common = set.intersection(*[agrees[i] for i in scope])
-        if common:
-            return [name for name in exercise.explanations if name in common]
-    return []
+    if failing:
+        return _common(exercise, outcomes, core) or _common(exercise, outcomes, failing)
+    everywhere = list(range(len(faults)))
+    broken = [*core, *[i for i in everywhere if faults[i]]]
+    return _common(exercise, outcomes, everywhere) or _common(exercise, outcomes, broken)
+
+
+def _common(exercise: RecordedExercise, outcomes: list[Outcome], where: list[int]) -> list[str]:
+    """The known mistakes that agree with the submission in all of these cases."""
+    agreeing = [_agreeing(exercise.cases[i], outcomes[i]) for i in where]
+    common = set.intersection(*agreeing)
+    return [name for name in exercise.explanations if name in common]
 
 
 def _agreeing(case: RecordedCase, outcome: Outcome) -> set[str]:
@@ -147,21 +152,52 @@ def _wider(expected, args: dict, value) -> bool:
 
 def _failure_message(exercise, outcomes, faults, names) -> str:
     first = _first_fault(exercise, faults)
-    passed = sum(not f for f in faults)
+    case, passed = exercise.cases[first], sum(not f for f in faults)
     lines = [
-        f"{passed} of {len(faults)} cases pass. First to fail: “{exercise.cases[first].name}”.",
+        f"{passed} of {len(faults)} cases pass. First to fail: “{case.name}”.",
         faults[first][0].upper() + faults[first][1:],
+        f"Called with {called_with(case.args)}.",
     ]
-    explanations = [exercise.explanations[name] for name in names]
-    if len(explanations) == 1:
-        lines += [f"What happened: {explanations[0].says}", f"Hint: {explanations[0].hint}"]
-    elif explanations:
-        lines.append("No case can tell these apart; one of them happened:")
-        lines += [f"  - {e.says} Hint: {e.hint}" for e in explanations[:3]]
+    if case.promise:
+        lines.insert(0, "The main part is right; the docstring promises more.")
+    lines += _explained(exercise, names) or _hunch(exercise, outcomes[first], case)
     asked = sorted(set().union(*[outcome.asked for outcome in outcomes]))
     if asked:
         lines.append(f"(The reference answered for {', '.join(asked)}, which did not pass.)")
     return "\n".join(lines)
+
+
+def _explained(exercise: RecordedExercise, names: list[str]) -> list[str]:
+    explanations = [exercise.explanations[name] for name in names]
+    if len(explanations) == 1:
+        return [f"What happened: {explanations[0].says}", f"Hint: {explanations[0].hint}"]
+    if explanations:
+        lines = [f"  - {e.says} Hint: {e.hint}" for e in explanations[:3]]
+        return ["No case can tell these apart; one of them happened:", *lines]
+    return []
+
+
+def _hunch(exercise: RecordedExercise, outcome: Outcome, case: RecordedCase) -> list[str]:
+    """An explanation for one core case alone: there may be more than one mistake."""
+    agreeing = (
+        [] if case.promise else [n for n in exercise.explanations if n in _agreeing(case, outcome)]
+    )
+    if len(agreeing) != 1:
+        return []
+    explanation = exercise.explanations[agreeing[0]]
+    return [
+        "This case alone looks like a known mistake (others differ, so there may be several): "
+        f"{explanation.says}",
+        f"Hint: {explanation.hint}",
+    ]
+
+
+def called_with(args: dict) -> str:
+    """The arguments of a call in a line: shapes of tensors, everything else as it is."""
+    return ", ".join(
+        f"{name} {tuple(value.shape)}" if hasattr(value, "shape") else f"{name} = {value!r}"
+        for name, value in args.items()
+    )
 
 
 def _first_fault(exercise: RecordedExercise, faults: list[str | None]) -> int:

@@ -45,9 +45,11 @@ def needs(*exercises: str) -> None:
     Raises:
         FinishFirst: names the ones to finish first.
     """
-    open_ones = [name for name in exercises if not _check(name).passed]
+    from .report import WORDS
+
+    open_ones = [result for result in map(_check, exercises) if not result.passed]
     if open_ones:
-        what = ", ".join(open_ones)
+        what = ", ".join(f"{r.exercise} ({WORDS[r.status]})" for r in open_ones)
         raise FinishFirst(
             f"this cell runs on your own code; finish {what} first, then run it again."
         )
@@ -66,11 +68,16 @@ def progress() -> None:
 
 
 def _check(exercise: str):
+    from .calls import call_error
     from .checking import check_library
     from .records import visible_exercise
 
-    name = visible_exercise(exercise).name
-    return check_library(find_library(Path.cwd()), [name])[name]
+    name, folder = visible_exercise(exercise).name, find_library(Path.cwd())
+    try:
+        return check_library(folder, [name])[name]
+    except KeyboardInterrupt as stop:
+        where = call_error(stop, folder).where
+        raise CheckFailed(f"you stopped the check of {name}; it was here:\n{where}") from None
 
 
 def find_library(start: Path) -> Path:
@@ -94,7 +101,7 @@ def load_ipython_extension(shell) -> None:
     sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, LibraryFinder)]
     sys.meta_path.insert(0, LibraryFinder(find_library(Path.cwd())))
     shell.run_line_magic("load_ext", "autoreload")
-    shell.run_line_magic("autoreload", "2")
+    shell.run_line_magic("autoreload", "2 --hide-errors")  # the next check shows them
 
 
 def _warn_of_shadows(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """What a check or a grading run says of one exercise."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 Status = Literal["passed", "failed", "error", "timeout", "missing"]
@@ -29,6 +29,10 @@ class ExerciseResult:
     @property
     def passed(self) -> bool:
         return self.status == "passed"
+
+    def with_remark(self, remark: str | None) -> "ExerciseResult":
+        """The same result with one more line in its message."""
+        return replace(self, message=f"{self.message}\n{remark}") if remark else self
 
     def to_json(self) -> dict:
         """The fields that `autograde grade --json` promises."""

@@ -41,11 +41,22 @@ def module_text(directory: Path, module: str) -> str | None:
         return None
 
 
-def library_calls(source: str, names: tuple[str, ...]) -> list[str]:
-    """Which of the library's own versions a function calls, e.g. "softmax" for torch.softmax.
+def library_remark(directory: Path, exercise: str, names: tuple[str, ...]) -> str | None:
+    """Say that a function calls the library's own version of what was to be built, if it does.
 
-    A look at the text, not a proof: outputs alone cannot tell who did the work.
+    Advice, not a deduction, and a look at the text, not a proof.
+
+    Args:
+        names: spellings of the library's version, e.g. "softmax" for torch.softmax.
     """
+    source = function_source(directory, exercise)
+    called = _library_calls(source, names) if source else []
+    if not called:
+        return None
+    return f"Remark: this calls the library's own {', '.join(called)}; the exercise is to build it."
+
+
+def _library_calls(source: str, names: tuple[str, ...]) -> list[str]:
     try:
         tree = ast.parse(source)
     except SyntaxError:

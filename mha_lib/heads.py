@@ -1,5 +1,6 @@
 """Multi-head attention: split, run, concatenate, project."""
 
+import torch  # noqa: F401  (at hand for your own way of doing it)
 from torch import Tensor
 
 from .attention import scaled_dot_product_attention
@@ -18,7 +19,7 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
         (B, h, T, d)
 
     Raises:
-        ValueError: if h does not divide the width.
+        ValueError: if h does not divide the width; the message names both numbers.
 
     Source: Vaswani et al. 2017, section 3.2.2.
     """
@@ -64,7 +65,7 @@ def multi_head_attention(
         out (B, T, D) and weights (B, h, T, T).
 
     Raises:
-        ValueError: if h does not divide the projections' width.
+        ValueError: if h does not divide the projections' width; the message names both numbers.
 
     Source: Vaswani et al. 2017, section 3.2.2.
     """

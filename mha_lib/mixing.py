@@ -1,5 +1,6 @@
 """W_O as a mixing layer: what each head writes, and the layer without some of its heads."""
 
+import torch  # noqa: F401  (at hand for your own way of doing it)
 from torch import Tensor
 
 from .heads import merge_heads

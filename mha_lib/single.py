@@ -1,5 +1,6 @@
 """One head, one blend: what a single head can do, and what several independent ones add."""
 
+import torch  # noqa: F401  (at hand for your own way of doing it)
 from torch import Tensor
 
 from .attention import scaled_dot_product_attention
@@ -20,7 +21,7 @@ def single_head_attention(
         out (B, T, d_v) and weights (B, T, T).
 
     Raises:
-        ValueError: if a projection's first dimension is not D.
+        ValueError: if a projection's first dimension is not D; the message names both numbers.
 
     Source: Vaswani et al. 2017, section 3.2.1.
     """
@@ -63,6 +64,6 @@ def unexplained_floor(num_heads: int, num_lookups: int) -> float:
         1 - h/m while h < m, and 0.0 from h = m on.
 
     Raises:
-        ValueError: if either number is below 1.
+        ValueError: if either number is below 1; the message names both.
     """
     raise NotImplementedError

@@ -1,5 +1,6 @@
 """What a layer of h heads of width d is made of: shapes, parameters, floating-point operations."""
 
+import torch  # noqa: F401  (at hand for your own way of doing it)
 from torch import Tensor
 
 from .heads import split_heads

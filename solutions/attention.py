@@ -17,9 +17,9 @@ def softmax(scores: Tensor, dim: int = -1) -> Tensor:
         dim: the dimension that sums to 1 afterwards.
 
     Returns:
-        Weights, same shape, dtype and device as `scores`. Finite for scores up to ±1e4: subtracting
-        a constant from all scores of a row changes nothing in exact arithmetic, so subtract the
-        largest one and no exponential overflows.
+        Weights, same shape, dtype and device as `scores`. Finite for scores up to ±1e4, also within
+        one row: in exact arithmetic nothing changes when all scores of a row are shifted by the
+        same constant.
 
     Source: Goodfellow, Bengio & Courville 2016, section 4.1.
     """
@@ -33,13 +33,13 @@ def causal_mask(num_tokens: int) -> BoolTensor:
     """Say which tokens may be seen when nobody may look into the future.
 
     Args:
-        num_tokens: T, the length of the sequence, 0 or more.
+        num_tokens: T, the length of the sequence.
 
     Returns:
         Boolean mask (T, T); row i is the query, column j the key, True where j <= i.
 
     Raises:
-        ValueError: if `num_tokens` is negative.
+        ValueError: if `num_tokens` is negative; the message names it.
 
     Source: Vaswani et al. 2017, section 3.2.3.
     """
@@ -63,7 +63,7 @@ def padding_mask(lengths: list[int] | Tensor, num_tokens: int) -> BoolTensor:
         scores (B, h, T_q, T_k): every head and every query of a sequence sees the same keys.
 
     Raises:
-        ValueError: if a length is below 0 or above `num_tokens`.
+        ValueError: if a length is below 0 or above `num_tokens`; the message names that length.
     """
     ### BEGIN SOLUTION
     lengths = torch.as_tensor(lengths, dtype=torch.int64)  # an empty list would be float otherwise
@@ -94,7 +94,8 @@ def scaled_dot_product_attention(
         Dtype and device follow the inputs, and the inputs are left as they were.
 
     Raises:
-        ValueError: if q and k differ in d, k and v in T_k, or the mask does not fit the scores.
+        ValueError: if q and k differ in d, k and v in T_k (the message names both numbers), or the
+            mask does not fit the scores.
 
     Source: Vaswani et al. 2017, section 3.2.1, equation 1.
     """

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from autograde.build.records import VISIBLE_SEED
 from autograde.calls import invoke
 from autograde.exercises import EXERCISES
 from autograde.exercises.entry import Draw, record
 from autograde.judge import judge
+from solutions.attention import scaled_dot_product_attention
 
 SEEDS = [VISIBLE_SEED, *range(20)]
 
@@ -68,6 +70,53 @@ def test_mistakes_in_the_core_earn_nothing(grade, name):
     for mistake in exercise.misconceptions:
         score = grade(name, 0, mistake.function).score
         assert score == 0 or score >= exercise.points * (1 - promised) - 0.01, mistake.name
+
+
+ALMOST_RIGHT = {
+    "attention.causal_mask": lambda n: torch.ones(max(n, 0), max(n, 0)).tril().bool(),
+    "attention.padding_mask": EXERCISES["attention.padding_mask"].equivalents["loop"],
+    "attention.scaled_dot_product_attention": lambda q, k, v, mask=None: _unchecked(q, k, v, mask),
+    "heads.split_heads": lambda x, h: x.unflatten(-1, (h, -1)).transpose(1, 2),
+}
+
+
+def _unchecked(q, k, v, mask):
+    out, weights = scaled_dot_product_attention(q, k, v, mask)
+    return out, weights
+
+
+@pytest.mark.parametrize("name", ALMOST_RIGHT)
+def test_a_right_core_is_never_accused_of_a_mistake_that_breaks_it(grade, name):
+    """Right numbers without the promised errors: the message speaks of the promise alone."""
+    exercise = EXERCISES[name]
+    raising = {c.name for c in exercise.cases if c.kind == "raises"}
+
+    def without_errors(*args):
+        try:
+            return ALMOST_RIGHT[name](*args)
+        except ValueError:
+            raise RuntimeError("some shapes do not fit") from None
+
+    breaking = {
+        m.name: m.says for m in exercise.misconceptions if not grade(name, 0, m.function).score
+    }
+    result = grade(name, 0, without_errors)
+    assert raising and not result.passed and result.score > 0
+    assert result.misconception not in breaking
+    assert not [says for says in breaking.values() if says in result.message]
+    assert "The main part is right" in result.message
+
+
+def test_two_mistakes_at_once_are_not_called_one(grade):
+    """Each case may look like a known mistake; all together they don't."""
+
+    def unscaled_and_unmasked(q, k, v, mask=None):
+        return scaled_dot_product_attention(q * q.shape[-1] ** 0.5, k, v)
+
+    result = grade("attention.scaled_dot_product_attention", 0, unscaled_and_unmasked)
+    assert result.misconception is None
+    assert "This case alone looks like a known mistake" in result.message
+    assert "not divided by sqrt(d)" in result.message
 
 
 def test_names_of_mistakes_are_unique():

@@ -108,11 +108,15 @@ def test_an_error_keeps_its_traceback_cut_to_the_learners_file(make_submission, 
 UNRULY = {
     "hangs": ("while True: pass", "timeout", "did not finish within 2 s"),
     "exits": ("import os; os._exit(3)", "error", "ended itself (exit code 3)"),
-    "leaves": ("raise SystemExit", "error", "ended itself"),
+    "leaves": ("raise SystemExit", "error", "SystemExit"),
     "dies": ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "error", "SIGKILL"),
     "hoards": ("torch.ones(10**10)", "error", "memory"),
     "recurses": ("return merge_heads(x)", "error", "RecursionError"),
-    "floods": ("import sys\n    for _ in range(10**5): print('x' * 1000)", "error", "got None"),
+    "floods": (
+        "import sys\n    for _ in range(10**5): print('x' * 1000)",
+        "failed",
+        "returned None",
+    ),
     "returns too much": ("return 'x' * 100_000_000", "error", "too large"),
 }
 
@@ -124,7 +128,6 @@ def test_what_breaks_a_bound_loses_that_exercise_only(make_submission, solution,
         "batch, num_heads, num_tokens, head_dim = x.shape", f"import torch\n    {body}", 1
     )
     if kind == "floods":
-        status = "failed"
         unruly = unruly.replace(
             "    return x.transpose(1, 2).reshape(batch,", "    return None\n    ("
         )

@@ -63,6 +63,24 @@ def test_check_sees_an_edit_at_once(learner, shown, solution):
         check("heads.merge_heads")
 
 
+def test_a_stopped_check_says_where_it_was(learner, shown, solution):
+    """The learner interrupts the kernel while their function runs."""
+    endless = solution("heads").replace(
+        "batch, num_heads, num_tokens, head_dim = x.shape", "raise KeyboardInterrupt", 1
+    )
+    learner(heads=endless)
+    with pytest.raises(CheckFailed, match="you stopped the check of heads.merge_heads") as raised:
+        check("heads.merge_heads")
+    assert "raise KeyboardInterrupt" in str(raised.value)
+
+
+def test_a_library_call_is_remarked_on(learner, shown, solution):
+    body = "exps = torch.exp(scores - scores.amax(dim=dim, keepdim=True))"
+    learner(attention=solution("attention").replace(body, "return torch.softmax(scores, dim)"))
+    check("attention.softmax")
+    assert "calls the library's own softmax" in shown[0]["text/plain"]
+
+
 def test_markup_in_a_learners_error_is_escaped(learner, shown, solution):
     bad = solution("heads").replace(
         "batch, num_heads, num_tokens, head_dim = x.shape",
@@ -79,7 +97,9 @@ def test_markup_in_a_learners_error_is_escaped(learner, shown, solution):
 def test_needs_says_what_to_finish_first(learner, solution):
     learner(solved=False, attention=solution("attention"))
     needs("attention.softmax")
-    with pytest.raises(CheckFailed, match=r"finish heads\.split_heads, heads\.merge_heads first"):
+    with pytest.raises(
+        CheckFailed, match=r"finish heads\.split_heads \(not written yet\), heads\.merge_heads"
+    ):
         needs("attention.softmax", "heads.split_heads", "heads.merge_heads")
 
 

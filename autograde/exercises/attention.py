@@ -36,6 +36,11 @@ def _softmax_global_max(scores, dim=-1):
     return exps / exps.sum(dim=dim, keepdim=True)
 
 
+def _softmax_minus_mean(scores, dim=-1):
+    exps = torch.exp(scores - scores.mean(dim=dim, keepdim=True))
+    return exps / exps.sum(dim=dim, keepdim=True)
+
+
 def _softmax_not_normalised(scores, dim=-1):
     return torch.exp(scores - scores.amax(dim=dim, keepdim=True))
 
@@ -102,8 +107,14 @@ softmax = Exercise(
         Case(
             "scores up to ±10,000, rows far apart",
             lambda r: {"scores": _far_apart(r)},
-            promise=0.25,
+            promise=0.2,
             tolerance=5e-3,  # at 10,000 float32 is 0.001 apart, and exp carries that over
+        ),
+        Case(
+            "scores 18,000 apart in one row",
+            lambda r: {"scores": _wide_apart(r)},
+            promise=0.15,
+            tolerance=5e-3,
         ),
         Case(
             "the scores are left as they were",
@@ -124,6 +135,12 @@ softmax = Exercise(
             _softmax_global_max,
             "One largest score was subtracted from all rows: a row far below it underflows to 0/0.",
             "Each row needs its own largest score: take the maximum along dim only.",
+        ),
+        Misconception(
+            "softmax_subtracts_mean",
+            _softmax_minus_mean,
+            "The mean was subtracted: the largest exponential can still overflow.",
+            "Which constant makes sure that no exponential is larger than 1?",
         ),
         Misconception(
             "softmax_ignores_dim",
@@ -182,8 +199,8 @@ softmax = Exercise(
         Misconception(
             "softmax_without_keepdim",
             _softmax_without_keepdim,
-            "The sum lost its dimension, so the division lines up the wrong axes.",
-            "keepdim=True keeps the summed dimension with length 1.",
+            "The maximum or the sum lost its dimension, so the wrong axes line up.",
+            "keepdim=True keeps the reduced dimension with length 1.",
         ),
         Misconception(
             "softmax_in_place",
@@ -201,6 +218,13 @@ softmax = Exercise(
         "in float64": lambda scores, dim=-1: torch.softmax(scores.double(), dim),
     },
 )
+
+
+def _wide_apart(r):
+    scores = r.normal(r.B, r.T, std=3.0)
+    scores[:, 0] += 9_000
+    scores[:, 1] -= 9_000
+    return scores
 
 
 def _far_apart(r):
@@ -360,7 +384,7 @@ padding_mask = Exercise(
             lambda r: {"lengths": [1, r.T + 2], "num_tokens": r.T},
             kind="raises",
             promise=0.1,
-            mentions=lambda args: (args["lengths"][1], args["num_tokens"]),
+            mentions=lambda args: (args["lengths"][1],),
         ),
         Case(
             "a negative length",

@@ -559,6 +559,12 @@ multi_head_attention = Exercise(
             "W_Q, W_K and W_V are three.",
         ),
         Misconception(
+            "mha_keys_from_w_q",
+            lambda x, w_q, w_k, w_v, w_o, h, mask=None: _mha(x, w_q, w_q, w_v, w_o, h, mask),
+            "Queries and keys both came from W_Q.",
+            "Keys have a matrix of their own: W_K.",
+        ),
+        Misconception(
             "mha_keys_and_values_swapped",
             lambda x, w_q, w_k, w_v, w_o, h, mask=None: _mha(x, w_q, w_v, w_k, w_o, h, mask),
             "W_K and W_V changed places.",

@@ -133,8 +133,9 @@ quiz(
 # Your code does not live in the notebooks but in a Python package, `mha_lib`, as it would in a real
 # project. In notebook 1 you will do this for the first time:
 #
-# 1. In the file browser on the left, open `mha_lib/attention.py`. Drag its tab to the right edge of
-#    the window: notebook and code are now side by side.
+# 1. Open [`mha_lib/attention.py`](../mha_lib/attention.py) by this link, or from the file browser on
+#    the left (the folder icon above its list leads up to where `mha_lib` is). Drag its tab to the
+#    right edge of the window: notebook and code are now side by side.
 # 2. Read the function's docstring. It is a contract: the shapes, what comes back, which errors.
 # 3. Replace `raise NotImplementedError` with your code. Helper functions of your own are fine.
 # 4. Save with **Ctrl + S** (macOS: **Cmd + S**).
@@ -193,8 +194,8 @@ progress()
 #
 # **What the grader does not do:** it does not run your notebooks, so changing their cells changes no
 # points. It does not judge style, speed within the limits, or your predictions and quizzes. When you
-# call a library's ready-made version of what you are asked to build, it may say so: the point of
-# the exercise would be lost on you. And it is a program: if you are sure that it is wrong, say so to
+# call a library's ready-made version of what you are asked to build, it says so and takes no points:
+# what is lost is the point of the exercise. And it is a program: if you are sure that it is wrong, say so to
 # your instructor and add the block from above.
 #
 # How to hand in depends on your course: with nbgrader in JupyterLab's menu, or as a zip made by
@@ -208,6 +209,7 @@ progress()
 # | "There is no mha_lib folder" | keep the notebook in the course's folder, below or beside `mha_lib` |
 # | text but no radio buttons | the text below the question says how to choose without them |
 # | "model not found" where buttons were | the kernel was restarted: run the cell again |
+# | "name 'check' is not defined", or another name | the kernel was restarted: run from the top |
 # | a cell never ends | the square in the toolbar interrupts it; nothing is lost |
 # | everything is confused | menu *Kernel → Restart Kernel*, then run from the top |
 #

@@ -13,8 +13,8 @@
 # | `padding_mask` | hides the padding |
 # | `scaled_dot_product_attention` | compares, weighs, blends |
 #
-# You write them in **`mha_lib/attention.py`**: open it from the file browser, put it beside this
-# notebook, edit, save. The next cell you run here sees the change.
+# You write them in **[`mha_lib/attention.py`](../mha_lib/attention.py)**: click the link, drag the new tab
+# beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%
 # %load_ext autograde
@@ -121,7 +121,7 @@ print(f"largest float32: {torch.finfo(torch.float32).max:.3g}")
 # other end all exponentials become 0, and `0 / 0` is `nan` too. One shift per row cures both
 # (Goodfellow, Bengio & Courville 2016, section 4.1).
 #
-# **Write `softmax` in `mha_lib/attention.py`.**
+# **Write `softmax` in [`mha_lib/attention.py`](../mha_lib/attention.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -174,7 +174,7 @@ for shift in (0, 100, 10_000):
 # `F.scaled_dot_product_attention` expects; in `nn.MultiheadAttention` a boolean `True` means the
 # opposite, "ignore this key".
 #
-# **Write `causal_mask` in `mha_lib/attention.py`.**
+# **Write `causal_mask` in [`mha_lib/attention.py`](../mha_lib/attention.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -213,7 +213,7 @@ check("attention.causal_mask")
 # | sentence 0 | True | True | True | False |
 # | sentence 1 | True | False | False | False |
 #
-# **Write `padding_mask` in `mha_lib/attention.py`.**
+# **Write `padding_mask` in [`mha_lib/attention.py`](../mha_lib/attention.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -292,7 +292,7 @@ print("attention to nothing: ", fused.tolist())
 # With $k_1$ blocked the weights are $(1, 0)$ and the output is 10. With both blocked: $(0, 0)$ and
 # 0.
 #
-# **Write `scaled_dot_product_attention` in `mha_lib/attention.py`.** Why $\sqrt d$, of all things,
+# **Write `scaled_dot_product_attention` in [`mha_lib/attention.py`](../mha_lib/attention.py).** Why $\sqrt d$, of all things,
 # we measure right after.
 #
 # <details><summary>Hint 1: the idea</summary>

@@ -13,8 +13,8 @@
 # | `independent_heads` | h heads on the same tokens, each with its own $W_Q$, $W_K$, $W_V$ |
 # | `unexplained_floor` | the least that h blends must leave of m look-ups |
 #
-# You write them in **`mha_lib/single.py`**: open it from the file browser, put it beside this
-# notebook, edit, save. The next cell you run here sees the change.
+# You write them in **[`mha_lib/single.py`](../mha_lib/single.py)**: click the link, drag the new tab
+# beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%
 # %load_ext autograde
@@ -85,7 +85,7 @@ predict(
 # | 0 | ln 3 | 1, 0 | ln 3, 0 | 3/4, 1/4 | 4, 8 | 3 + 2 = 5 |
 # | 1 | 0 | 1, 0 | 0, 0 | 1/2, 1/2 | 4, 8 | 2 + 4 = 6 |
 #
-# **Write `single_head_attention` in `mha_lib/single.py`.**
+# **Write `single_head_attention` in [`mha_lib/single.py`](../mha_lib/single.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -184,7 +184,7 @@ lookups.slide_the_blend()
 # The output is (B, h, T, d) = (1, 2, 2, 1), here `[[[[5], [6]], [[6], [7]]]]`. Nothing is averaged:
 # each head's part is just what that head alone would give.
 #
-# **Write `independent_heads` in `mha_lib/single.py`.**
+# **Write `independent_heads` in [`mha_lib/single.py`](../mha_lib/single.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -232,7 +232,7 @@ check("single.independent_heads")
 # **By hand**, m = 4 look-ups: 1 head explains at most one unit of four. What is left of the whole
 # variance? And with 2, 3, 4 heads? What should 8 heads leave?
 #
-# **Write `unexplained_floor` in `mha_lib/single.py`.** It returns the *share* of the variance, a
+# **Write `unexplained_floor` in [`mha_lib/single.py`](../mha_lib/single.py).** It returns the *share* of the variance, a
 # number between 0 and 1.
 #
 # <details><summary>Hint 1: the idea</summary>
@@ -336,7 +336,7 @@ found = len(four) - missed[4]
 outcome(
     "one-blend-equal",
     0 if not missed[4] else 3 if not found else 1 if 2 * found >= len(four) else 2,
-    f"In {found} of {len(four)}. In the others two heads do the same look-up, and one is left out.",
+    f"In {found} of {len(four)}. In the others a look-up is left out.",
 )
 
 # %% [markdown]
@@ -473,6 +473,9 @@ for h in (1, 2):
     )
 
 # %% [markdown]
+# In these runs, weights that may look at the values brought nothing. That is an observation about
+# this training; the proof is silent here.
+#
 # ## Break it: which mistake made which picture?
 #
 # Four heads, projections made by hand: head i compares the i-th name asked for with all names. First

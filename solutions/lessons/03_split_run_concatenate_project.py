@@ -13,8 +13,8 @@
 # | `merge_heads` | puts the heads' slices side by side again |
 # | `multi_head_attention` | the whole layer: split, run, concatenate, project |
 #
-# You write them in **`mha_lib/heads.py`**: open it from the file browser, put it beside this
-# notebook, edit, save. The next cell you run here sees the change.
+# You write them in **[`mha_lib/heads.py`](../mha_lib/heads.py)**: click the link, drag the new tab
+# beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%
 # %load_ext autograde
@@ -99,7 +99,7 @@ print(tagged[1, 3])
 # another batch dimension in front of (T, d), which is where your attention function of notebook 1
 # expects whatever it should treat separately.
 #
-# **Write `split_heads` in `mha_lib/heads.py`.**
+# **Write `split_heads` in [`mha_lib/heads.py`](../mha_lib/heads.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -185,7 +185,7 @@ outcome(
 # merged, the row of token 1 is 100, 101, 102, 103. Joining head 0's rows as they follow each other
 # would instead start with 0, 1, 100, 101: two tokens of one head.
 #
-# **Write `merge_heads` in `mha_lib/heads.py`.**
+# **Write `merge_heads` in [`mha_lib/heads.py`](../mha_lib/heads.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -241,7 +241,7 @@ for num_heads in (1, 2, 3, 4, 6, 12):
 # 0.330, its output (0.670, 0.330). The same matrices, another layer: h is part of what a layer
 # *is*, though no parameter shows it.
 #
-# **Write `multi_head_attention` in `mha_lib/heads.py`.** Gradients need no attention of yours:
+# **Write `multi_head_attention` in [`mha_lib/heads.py`](../mha_lib/heads.py).** Gradients need no attention of yours:
 # PyTorch follows whatever you compute.
 #
 # <details><summary>Hint 1: the idea</summary>

@@ -14,8 +14,8 @@
 # | `count_attention_parameters` | counts what a layer learns |
 # | `count_attention_flops` | counts the operations of one pass |
 #
-# You write them in **`mha_lib/sizing.py`**: open it from the file browser, put it beside this
-# notebook, edit, save. The next cell you run here sees the change.
+# You write them in **[`mha_lib/sizing.py`](../mha_lib/sizing.py)**: click the link, drag the new tab
+# beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%
 # %load_ext autograde
@@ -67,7 +67,7 @@ predict(
 # | `concat` | (1, 3, 4) | your `merge_heads` |
 # | `out` | (1, 3, 4) | concat @ w_o |
 #
-# **Write `shape_trail` in `mha_lib/sizing.py`.** The result is a dictionary with these eight names
+# **Write `shape_trail` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).** The result is a dictionary with these eight names
 # and tuples as values, for any sizes.
 #
 # <details><summary>Hint 1: the idea</summary>
@@ -152,7 +152,7 @@ for num_heads in (1, 2, 4, 12, 48, 192, 768):
 # | k | 4, 5 | 6, 7 |
 # | v | 8, 9 | 10, 11 |
 #
-# **Write `unpack_qkv` in `mha_lib/sizing.py`.**
+# **Write `unpack_qkv` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -286,7 +286,7 @@ with torch.inference_mode():
 # | h = 2, d = 2, one key and value head | 16 | 8 | 8 | 16 | 48 |
 # | h = 2, d = 3 | 24 | 24 | 24 | 24 | 96 |
 #
-# **Write `count_attention_parameters` in `mha_lib/sizing.py`.**
+# **Write `count_attention_parameters` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -381,7 +381,7 @@ for name, arguments in layers.items():
 # **By hand**, B = 1, T = 2, D = 4, h = 2, so d = 2. Projections: 4 · 2·2·4·4 = 256. Scores of one
 # head: 2·2·2·2 = 16, and as many for its blends; two heads: 64. Together 320.
 #
-# **Write `count_attention_flops` in `mha_lib/sizing.py`.**
+# **Write `count_attention_flops` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #

@@ -14,8 +14,8 @@
 # | `head_writes` | what each head alone adds to the layer's output |
 # | `ablate_heads` | the layer's output without some of its heads |
 #
-# You write them in **`mha_lib/mixing.py`**: open it from the file browser, put it beside this
-# notebook, edit, save. The next cell you run here sees the change.
+# You write them in **[`mha_lib/mixing.py`](../mha_lib/mixing.py)**: click the link, drag the new tab
+# beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%
 # %load_ext autograde
@@ -83,7 +83,7 @@ show(fig, alt=alt)
 #
 # **By hand**: for h = 2 and the $W_O$ above, `[[[1, 0, 1]], [[0, 2, -1]]]`, of shape (2, 1, 3).
 #
-# **Write `output_slices` in `mha_lib/mixing.py`.**
+# **Write `output_slices` in [`mha_lib/mixing.py`](../mha_lib/mixing.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -112,7 +112,7 @@ check("mixing.output_slices")
 # All writes at once, apart from each other: `head_writes(head_out, w_o)[b, t, i]` is what head
 # $i$ adds to token $t$ of sequence $b$.
 #
-# **Write `head_writes` in `mha_lib/mixing.py`.**
+# **Write `head_writes` in [`mha_lib/mixing.py`](../mha_lib/mixing.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -239,7 +239,7 @@ outcome(
 # **By hand**, from above: without head 0 the output is (0, 6, -3), without head 1 (2, 0, 2),
 # without both (0, 0, 0).
 #
-# **Write `ablate_heads` in `mha_lib/mixing.py`.** `heads` is a list of numbers, such as `[2, 0]`.
+# **Write `ablate_heads` in [`mha_lib/mixing.py`](../mha_lib/mixing.py).** `heads` is a list of numbers, such as `[2, 0]`.
 #
 # <details><summary>Hint 1: the idea</summary>
 #

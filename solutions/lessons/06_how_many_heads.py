@@ -12,8 +12,8 @@
 # | `head_scores_rank` | measures the rank of each head's score matrix $W_Q W_K^T$ |
 # | `head_count_options` | lists the head counts that give heads of a usual width |
 #
-# You write them in **`mha_lib/partition.py`**: open it from the file browser, put it beside this
-# notebook, edit, save. The next cell you run here sees the change.
+# You write them in **[`mha_lib/partition.py`](../mha_lib/partition.py)**: click the link, drag the new tab
+# beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%
 # %load_ext autograde
@@ -93,7 +93,7 @@ show(fig, alt=alt)
 # matrix of rank r has r of them that count, and the rest is rounding noise.
 # `torch.linalg.matrix_rank` counts those above a limit that follows from the precision.
 #
-# **Write `head_scores_rank` in `mha_lib/partition.py`.**
+# **Write `head_scores_rank` in [`mha_lib/partition.py`](../mha_lib/partition.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #
@@ -391,7 +391,7 @@ print([partitions.least_key_width(pattern) for pattern in partitions.random_patt
 # **By hand**: D = 768. 768 / 64 = 12 and 768 / 128 = 6, so the options are `[6, 12]`. D = 576:
 # 576 / 64 = 9, but 576 / 128 = 4.5 is no partition, so `[9]`. D = 1000: neither, so `[]`.
 #
-# **Write `head_count_options` in `mha_lib/partition.py`.**
+# **Write `head_count_options` in [`mha_lib/partition.py`](../mha_lib/partition.py).**
 #
 # <details><summary>Hint 1: the idea</summary>
 #

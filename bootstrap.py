@@ -54,7 +54,9 @@ def pip(*arguments, check=True):
     command = [python(), "-m", "pip", "--disable-pip-version-check", *arguments]
     done = subprocess.run(command)
     if check and done.returncode:
-        sys.exit("Installing failed; pip says why above. Run the command again to go on.")
+        sys.exit(
+            "Installing failed; pip says why above. If it was the network, run the command again."
+        )
     return done.returncode == 0
 
 

@@ -18,11 +18,12 @@ def check_library(
 
     Args:
         folder: the `mha_lib` folder.
-        exercises: names; all by default.
+        exercises: names; by default all of the modules that are there.
     """
     known = visible()
+    names = exercises or [n for n, e in known.items() if (folder / f"{e.module}.py").is_file()]
     with library(folder):
-        return {name: _check(known[name], folder) for name in exercises or known}
+        return {name: _check(known[name], folder) for name in names}
 
 
 def _check(exercise: RecordedExercise, folder: Path) -> ExerciseResult:

@@ -34,17 +34,15 @@ def check(
     from .checking import check_library
     from .notebook import find_library
     from .records import visible_exercise
-    from .report import result_text, results_table
+    from .report import results_table
 
     folder = (lib or find_library(Path.cwd())).resolve()
     if not folder.is_dir():
         raise AutogradeError(f"There is no folder {folder}.")
     names = [visible_exercise(name).name for name in exercises or []]
     results = check_library(folder, names or None)
-    for result in results.values():
-        if not result.passed and (names or result.status != "missing"):
-            console.print(result_text(result), markup=False, highlight=False)
-            console.print()
+    wanted = [r for r in results.values() if names or r.status != "missing"]
+    _print_messages(wanted)
     console.print(results_table(results, "Visible cases"))
     if not all(result.passed for result in results.values()):
         raise typer.Exit(1)
@@ -68,7 +66,7 @@ def grade(
 ) -> None:
     """Grade submissions with the hidden cases (the instructor's side)."""
     from .batch import grade_all
-    from .report import results_table
+    from .report import class_table
 
     if json_file and json_file != "-":
         _write(Path(json_file), "", "a")  # fail now rather than after an hour of grading
@@ -83,8 +81,9 @@ def grade(
         return
     if json_file:
         _write(Path(json_file), text + "\n")
-    for path, results in graded.items():
-        console.print(results_table(results, str(path)))
+    if len(graded) == 1:
+        _print_messages(next(iter(graded.values())).values())
+    console.print(class_table(graded))
 
 
 @app.command()
@@ -121,6 +120,12 @@ def course(
 
     create_course(directory, exchange=exchange, course_id=course_id)
     console.print(f"Made {directory}. Its README.md lists the next commands.", highlight=False)
+    if exchange is None:
+        console.print(
+            "No --exchange was named: nbgrader will use its default, /usr/local/share/nbgrader/"
+            "exchange, which must exist and be writable for all. (Not needed for an LMS.)",
+            highlight=False,
+        )
 
 
 @app.command()
@@ -137,6 +142,14 @@ def pack(
 
     path = make_zip(assignment, lib or find_library(Path.cwd()), output)
     console.print(f"Wrote {path}.", highlight=False)
+
+
+def _print_messages(results) -> None:
+    from .report import result_text
+
+    for result in results:
+        if not result.passed:
+            console.print(result_text(result) + "\n", markup=False, highlight=False)
 
 
 def _write(path: Path, text: str, mode: str = "w") -> None:

@@ -36,8 +36,21 @@ The assignments are {assignments}. For each of them:
     jupyter lab
     nbgrader generate_feedback {first}
     nbgrader release_feedback {first}
-    # all grades so far
+    # all grades so far; a written answer that nobody has graded counts 0
     nbgrader export --to grades.csv
+
+Good to know:
+
+- `autograde` and `generate_feedback` skip what is already there. After a new submission
+  (`collect --update`) they notice by its time; after you changed points or a comment, run
+  `nbgrader generate_feedback {first} --force` and release it again.
+- A resubmission is graded anew; points that you gave for a written answer stay and are flagged.
+- Learners' names: `nbgrader db student import students.csv` (id, first_name, last_name, email).
+  A due date: on the formgrader's page *Manage Assignments*; late work is marked as late, and costs
+  points only if you configure nbgrader's `LateSubmissionPlugin`.
+- A function earns its points when all core cases pass, less the share of each promise of its
+  docstring that it breaks (an error for impossible arguments, inputs left as they were, …).
+- As root, `jupyter lab` wants `--allow-root`.
 
 Learners, in their own Jupyter directory (or with JupyterLab's Assignment List):
 
@@ -50,7 +63,8 @@ directory's nbgrader_config.py, in a `~/.jupyter/nbgrader_config.py` or for the 
 
 Submissions from an LMS: learners run `autograde pack {first}` and upload the zip. Put the zips
 into `downloaded/{first}/archive/`, named after the learner up to the first `_`, and run
-`nbgrader zip_collect {first}` in place of `collect`.
+`nbgrader zip_collect {first}` in place of `collect`. (`pack` names a zip after the learner's
+account on their machine; most LMS put the learner's name in front when you download all.)
 """
 
 

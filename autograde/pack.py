@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from getpass import getuser
 from pathlib import Path
 
 from .errors import AutogradeError
@@ -42,7 +43,8 @@ def pack(assignment: str, lib: Path, destination: Path) -> Path:
     Args:
         assignment: name of the notebook without its ending, e.g. "01_one_lookup".
         lib: the learner's `mha_lib` folder; the notebook is looked for beside it.
-        destination: a folder, or the path of the zip (its name ends in .zip).
+        destination: a folder, where the zip is named after the account and the assignment, or
+            the path of the zip (its name ends in .zip).
 
     Returns:
         the path of the zip. The same work gives the same bytes.
@@ -56,7 +58,11 @@ def pack(assignment: str, lib: Path, destination: Path) -> Path:
         raise AutogradeError(f"There is no {PACKAGE} with Python files at {lib}.")
     if left_out:
         raise AutogradeError(f"{lib} cannot be packed: {'; '.join(left_out)}.")
-    target = destination if destination.suffix == ".zip" else destination / f"{assignment}.zip"
+    target = (
+        destination
+        if destination.suffix == ".zip"
+        else destination / f"{getuser()}_{assignment}.zip"
+    )
     try:
         content = {f"{assignment}.ipynb": notebook.read_bytes()}
         content |= {f"{PACKAGE}/{file.as_posix()}": (lib / file).read_bytes() for file in files}

@@ -1,6 +1,7 @@
 """Show results to people: as text, as HTML, as a table in the terminal."""
 
 from html import escape
+from pathlib import Path
 
 from rich.table import Table
 
@@ -57,11 +58,29 @@ def results_table(results: dict[str, ExerciseResult], title: str) -> Table:
     """A line an exercise, for the terminal."""
     table = Table(title=title, title_justify="left")
     for column in ("exercise", "points", "outcome", "known mistake"):
-        table.add_column(column, justify="right" if column == "points" else "left")
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
     for result in results.values():
         outcome = f"{SIGNS[result.status]} {WORDS[result.status]}"
         points = f"{result.score:g}/{result.max_score:g}"
         table.add_row(result.exercise, points, outcome, result.misconception or "")
+    return table
+
+
+def class_table(graded: dict[Path, dict[str, ExerciseResult]]) -> Table:
+    """A line a submission: points, and what went wrong."""
+    table = Table(title="Grades", title_justify="left")
+    for column in ("submission", "points", "not passed"):
+        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
+    for path, results in graded.items():
+        score, total = (
+            sum(getattr(r, f) for r in results.values()) for f in ("score", "max_score")
+        )
+        wrong = [
+            f"{r.exercise}: {r.misconception or WORDS[r.status]}"
+            for r in results.values()
+            if not r.passed
+        ]
+        table.add_row(str(path), f"{score:g}/{total:g}", "\n".join(wrong))
     return table
 
 

@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 import zipfile
+from getpass import getuser
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def work(tmp_path) -> Path:
 
 def test_a_zip_is_laid_out_like_a_submission(work):
     path = pack(SPLIT, work / "mha_lib", work)
-    assert path == work / f"{SPLIT}.zip"
+    assert path == work / f"{getuser()}_{SPLIT}.zip"
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == [
             f"{SPLIT}.ipynb",

@@ -69,7 +69,7 @@ def test_a_stopped_check_says_where_it_was(learner, shown, solution):
         "batch, num_heads, num_tokens, head_dim = x.shape", "raise KeyboardInterrupt", 1
     )
     learner(heads=endless)
-    with pytest.raises(CheckFailed, match="you stopped the check of heads.merge_heads") as raised:
+    with pytest.raises(CheckFailed, match=r"you stopped the check of heads\.merge_heads") as raised:
         check("heads.merge_heads")
     assert "raise KeyboardInterrupt" in str(raised.value)
 

@@ -4,11 +4,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,6 +30,13 @@ def test_the_lock_pins_every_dependency_and_is_what_is_installed():
     wanted = [*project["dependencies"], *project["optional-dependencies"]["author"]]
     for name in (Requirement(w).name for w in wanted):
         assert version(name).split("+")[0] == pins[name.lower()], name
+
+
+def test_every_pin_admits_the_oldest_python_that_is_promised():
+    """Debian 12 has 3.11.2; a pin that wants 3.11.5 makes the set-up fail there."""
+    for distribution in distributions():
+        wanted = SpecifierSet(distribution.metadata["Requires-Python"] or "")
+        assert wanted.contains("3.11.0"), f"{distribution.metadata['Name']} wants {wanted}"
 
 
 def test_an_old_python_gets_a_sentence():

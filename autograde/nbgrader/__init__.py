@@ -3,6 +3,7 @@
 import os
 import shutil
 import sysconfig
+import warnings
 from pathlib import Path
 
 import nbgrader
@@ -33,9 +34,12 @@ def configure(c, course: str | Path) -> None:
     if course.is_file():
         course = course.parent
     _make_alembic_findable()
+    # nbgrader's own, and harmless; between two lines of its log it looks as if something broke.
+    warnings.filterwarnings("ignore", message=".*not in session.*")
     _configure_release(c)
     _configure_grading(c, course)
     c.HTMLExporter.extra_template_basedirs = [str(TEMPLATES), str(NBGRADER_TEMPLATES)]
+    c.HTMLExporter.filters = {"markdown2html": "autograde.nbgrader.formulas.markdown_with_formulas"}
     c.ExchangeFactory.collect = "autograde.nbgrader.exchange.PackageCollect"
     c.ZipCollectApp.extractor_plugin = "autograde.nbgrader.archives.PackageExtractor"
     c.FileNameCollectorPlugin.valid_ext = [".ipynb", ".py"]

@@ -16,18 +16,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .figures import BLUE, GREY, ORANGE, VERMILION, heat_map, new_figure
+from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
 from .training import train
 
-RECORDED = Path(__file__).parent / "recorded" / "lookups.json"
+RECORDED = FOLDER / "lookups.json"
 READ_OUTS = ("linear", "two linear layers", "mlp")
 WEIGHTINGS = ("learned", "planted blend")
 HEAD_COUNTS = (1, 2, 3, 4, 6, 8)  # of the recorded curve; all divide the width
@@ -258,7 +257,6 @@ def train_reader(
         batch = task.draw(16, generator)
         return F.mse_loss(reader(batch.x), batch.answers)
 
-    start = perf_counter()
     training = train(
         reader,
         batch_loss,
@@ -267,7 +265,6 @@ def train_reader(
         label=f"h = {num_heads}, {read_out} read-out",
         progress=progress,
     )
-    seconds = perf_counter() - start
     return Run(
         num_heads=num_heads,
         num_lookups=num_lookups,
@@ -280,7 +277,7 @@ def train_reader(
         learning_rate=learning_rate,
         parameters=sum(p.numel() for p in reader.parameters()),
         unexplained=tuple(round(share, 4) for share in measure(reader)),
-        seconds=round(seconds, 2),
+        seconds=training.seconds,
     )
 
 
@@ -324,13 +321,7 @@ def _listed(shares: Iterable[float]) -> str:
 
 def recorded_runs(path: Path = RECORDED) -> list[Run]:
     """The runs that came with the course; `record` repeats them."""
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    return [Run(**{**run, "unexplained": tuple(run["unexplained"])}) for run in runs]
-
-
-def select(runs: Iterable[Run], **wanted) -> list[Run]:
-    """Those runs whose fields equal the ones given, e.g. num_heads=4, read_out="linear"."""
-    return [run for run in runs if all(getattr(run, name) == v for name, v in wanted.items())]
+    return read_runs(path, Run)
 
 
 def the_curve(runs: Iterable[Run], num_lookups: int = 4) -> list[Run]:
@@ -376,24 +367,8 @@ def plan(seeds: int = 10, more_seeds: int = 60) -> list[dict]:
 
 def record(path: Path, runs: list[dict]) -> None:
     """Make the planned runs and write them to `path`; a stop writes those that are finished."""
-    done: list[Run] = []
-    try:
-        for arguments in tqdm(runs, desc="recording", unit="run"):
-            run = train_reader(**arguments, progress=False)
-            if run.steps < run.planned:
-                break
-            done.append(run)
-    except KeyboardInterrupt:
-        print(f"Stopped: {len(done)} of {len(runs)} runs are written.")
-    head = {
-        "command": "python -m attention_lab.lookups record",
-        "torch": torch.__version__.split("+")[0],
-        "task": asdict(LookupTask()),
-    }
-    rows = ",\n  ".join(json.dumps(asdict(run)) for run in done)
-    text = json.dumps(head, indent=1)[:-2] + f',\n "runs": [\n  {rows}\n ]\n}}\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    done = make_runs(runs, train_reader)
+    write_runs(path, "python -m attention_lab.lookups record", LookupTask(), runs=done)
 
 
 # -------------------------------------------------------------------- one blend, without training
@@ -589,7 +564,7 @@ def plot_floor(live: list[Run], recorded: list[Run], floor: Callable[[int, int],
         xs.append(place[run.num_heads] + 0.6 * ((number + 0.5) / seeds - 0.5))
     ys = [run.share for run in shown]
     ax.scatter(xs, ys, s=14, color=GREY, alpha=0.6, label="recorded, one point a seed", zorder=3)
-    _draw_live(ax, live, [place[run.num_heads] for run in live])
+    draw_live(ax, live, [place[run.num_heads] for run in live])
     ax.set_xticks(range(len(counts)), [str(h) for h in counts])
     ax.set(
         xlabel=f"heads h (m = {lookups} look-ups a token; parameters the same throughout)",
@@ -642,7 +617,7 @@ def plot_read_outs(live: list[Run], recorded: list[Run]):
         ax.scatter(places, shares, color=GREY, s=14, zorder=3, label=label)
         if shares:
             words.append(f"{read_out} {min(shares):.3f} to {max(shares):.3f}")
-    _draw_live(ax, live, [READ_OUTS.index(run.read_out) for run in live])
+    draw_live(ax, live, [READ_OUTS.index(run.read_out) for run in live])
     ax.axhline(0.5, color=VERMILION, label="floor for linear read-outs, 1 - 1/2")
     names = ["linear", "two linear layers", "two layers with a GELU\nbetween them (MLP)"]
     ax.set_xticks(range(len(READ_OUTS)), names)
@@ -651,14 +626,6 @@ def plot_read_outs(live: list[Run], recorded: list[Run]):
     ax.legend()
     alt = "One head, two look-ups; unexplained share by read-out, recorded: " + "; ".join(words)
     return figure, alt + "."
-
-
-def _draw_live(ax, live: list[Run], places: list[int]) -> None:
-    for number, (run, place) in enumerate(zip(live, places, strict=True)):
-        label = "this notebook" if number == 0 else None
-        face = BLUE if run.steps == run.planned else "none"
-        style = {"s": 70, "marker": "D", "facecolor": face, "edgecolor": BLUE, "zorder": 4}
-        ax.scatter([place], [run.share], label=label, **style)
 
 
 # --------------------------------------------------------------------------------- wrong versions

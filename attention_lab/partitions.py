@@ -12,19 +12,18 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .figures import BLUE, GREEN, GREY, MAP, ORANGE, PALETTE, SKY, VERMILION, new_figure
 from .lookups import Heads, LookupTask, Reader, measure
+from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
 from .training import one_thread, train
 
-RECORDED = Path(__file__).parent / "recorded" / "partitions.json"
+RECORDED = FOLDER / "partitions.json"
 TASK = LookupTask(num_lookups=4)
 WIDTH = 96  # h·d of every reader
 HEAD_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 96)  # all divisors of the width
@@ -122,7 +121,6 @@ def train_one(
         batch = TASK.draw(16, generator)
         return F.mse_loss(reader(batch.x), batch.answers)
 
-    start = perf_counter()
     training = train(
         reader,
         batch_loss,
@@ -131,7 +129,6 @@ def train_one(
         label=f"h = {num_heads}, d = {WIDTH // num_heads}",
         progress=progress,
     )
-    seconds = perf_counter() - start
     with one_thread():
         shares = measure(reader)
     run = Run(
@@ -143,7 +140,7 @@ def train_one(
         planned=steps,
         parameters=sum(p.numel() for p in reader.parameters()),
         unexplained=tuple(round(share, 4) for share in shares),
-        seconds=round(seconds, 2),
+        seconds=training.seconds,
     )
     return Trained(run, reader)
 
@@ -176,13 +173,7 @@ def train_several(head_counts: Iterable[int], **arguments) -> list[Trained]:
 
 def recorded_runs(path: Path = RECORDED) -> list[Run]:
     """The runs that came with the course; `record` repeats them."""
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    return [Run(**{**run, "unexplained": tuple(run["unexplained"])}) for run in runs]
-
-
-def select(runs: Iterable[Run], **wanted) -> list[Run]:
-    """Those runs whose fields equal the ones given, e.g. num_heads=4, key_width=3."""
-    return [run for run in runs if all(getattr(run, name) == v for name, v in wanted.items())]
+    return read_runs(path, Run)
 
 
 def the_curve(runs: Iterable[Run]) -> list[Run]:
@@ -211,24 +202,8 @@ def plan(seeds: int = 10) -> list[dict]:
 
 def record(path: Path, runs: list[dict]) -> None:
     """Make the planned runs and write them to `path`; a stop writes those that are finished."""
-    done: list[Run] = []
-    try:
-        for arguments in tqdm(runs, desc="recording", unit="run"):
-            run, _ = train_one(**arguments, progress=False)
-            if run.steps < run.planned:
-                break
-            done.append(run)
-    except KeyboardInterrupt:
-        print(f"Stopped: {len(done)} of {len(runs)} runs are written.")
-    head = {
-        "command": "python -m attention_lab.partitions record",
-        "torch": torch.__version__.split("+")[0],
-        "task": asdict(TASK),
-    }
-    rows = ",\n  ".join(json.dumps(asdict(run)) for run in done)
-    text = json.dumps(head, indent=1)[:-2] + f',\n "runs": [\n  {rows}\n ]\n}}\n'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    done = make_runs(runs, lambda **job: train_one(**job).run)
+    write_runs(path, "python -m attention_lab.partitions record", TASK, runs=done)
 
 
 # ------------------------------------------------------------------------------------ the curve
@@ -279,11 +254,8 @@ def plot_curve(live: list[Run], recorded: list[Run], floor: Callable[[int, int],
                 label = "floor 1 - h/m" if number == 0 else None
                 ax.plot(ends, [level] * 2, color=VERMILION, linewidth=3, label=label)
         _dots(ax, shown, [place[run.num_heads] for run in shown])
-        for number, run in enumerate(live):
-            face = BLUE if run.steps == run.planned else "none"
-            style = {"s": 70, "marker": "D", "facecolor": face, "edgecolor": BLUE, "zorder": 4}
-            label = "this notebook" if number == 0 else None
-            ax.scatter([place[run.num_heads]], [_visible(run.share)], label=label, **style)
+        places = [place[run.num_heads] for run in live]
+        draw_live(ax, live, places, [_visible(run.share) for run in live])
         between = (place[8] + place[12]) / 2
         ax.axvline(between, color=GREEN, linestyle="--", label="d = width of a name, 12")
         names = [f"{h}\n{WIDTH // h}" for h in HEAD_COUNTS]

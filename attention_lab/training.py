@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,12 @@ class Training:
     Attributes:
         losses: the loss of every step that was made.
         planned: how many steps were asked for.
+        seconds: of wall time.
     """
 
     losses: list[float] = field(default_factory=list)
     planned: int = 0
+    seconds: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -63,7 +66,7 @@ def train(
         raise ValueError(f"steps must be 1 or more, got {steps}")
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     rate = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: _schedule(n, steps, warm_up))
-    done = Training(planned=steps)
+    done, start = Training(planned=steps), perf_counter()
     bar = tqdm(total=steps, desc=label, unit="step", disable=not progress, leave=False)
     with one_thread(), bar:
         try:
@@ -79,6 +82,7 @@ def train(
                 bar.update()
         except KeyboardInterrupt:
             print(f"Stopped after {done.steps} of {steps} steps; what was learned is kept.")
+    done.seconds = round(perf_counter() - start, 2)
     return done
 
 

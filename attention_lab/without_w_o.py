@@ -17,21 +17,20 @@ give it.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .figures import BLUE, GREY, VERMILION, new_figure
 from .lookups import LookupTask
+from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
 from .training import train
 
-RECORDED = Path(__file__).parent / "recorded" / "without_w_o.json"
+RECORDED = FOLDER / "without_w_o.json"
 MIXINGS = ("dense", "block-diagonal", "absent")
 READERS = ("sliced", "dense", "sliced mlp")
 HEADS, HEAD_DIM = 3, 16
@@ -187,7 +186,6 @@ def train_slices(
         batch = layer.task.draw(16, generator)
         return F.mse_loss(layer(batch.x), targets(batch.answers))
 
-    start = perf_counter()
     training = train(
         layer,
         batch_loss,
@@ -196,7 +194,6 @@ def train_slices(
         label=f"W_O {w_o}, reader {reader}",
         progress=progress,
     )
-    seconds = perf_counter() - start
     batch = layer.task.draw(1_000, torch.Generator().manual_seed(7))
     with torch.no_grad():
         wrong = (layer(batch.x) - targets(batch.answers)) ** 2  # (B, T, slice, 2, n)
@@ -208,7 +205,7 @@ def train_slices(
         planned=steps,
         parameters=layer.trainable(),
         unexplained=tuple(round(s, 4) for s in wrong.mean((0, 1, 3, 4)).tolist()),
-        seconds=round(seconds, 2),
+        seconds=training.seconds,
     )
     return run, layer
 
@@ -301,7 +298,6 @@ def train_stack(
         logits, answers = logits_and_answers(draw_pairs(16, generator))
         return F.cross_entropy(logits.flatten(0, 1), answers.flatten())
 
-    start = perf_counter()
     training = train(
         stack,
         batch_loss,
@@ -310,7 +306,6 @@ def train_stack(
         label=f"{num_layers} layers, {'with' if with_w_o else 'without'} W_O",
         progress=progress,
     )
-    seconds = perf_counter() - start
     with torch.no_grad():
         logits, answers = logits_and_answers(draw_pairs(500, torch.Generator().manual_seed(7)))
     return StackRun(
@@ -322,7 +317,7 @@ def train_stack(
         planned=steps,
         parameters=sum(p.numel() for p in stack.parameters()),
         accuracy=round((logits.argmax(-1) == answers).float().mean().item(), 4),
-        seconds=round(seconds, 2),
+        seconds=training.seconds,
     )
 
 
@@ -331,18 +326,12 @@ def train_stack(
 
 def recorded_slices(path: Path = RECORDED) -> list[SliceRun]:
     """The recorded runs of the sliced layer."""
-    runs = json.loads(path.read_text(encoding="utf-8"))["slices"]
-    return [SliceRun(**{**run, "unexplained": tuple(run["unexplained"])}) for run in runs]
+    return read_runs(path, SliceRun, "slices")
 
 
 def recorded_stacks(path: Path = RECORDED) -> list[StackRun]:
     """The recorded runs of the stack."""
-    return [StackRun(**run) for run in json.loads(path.read_text(encoding="utf-8"))["stacks"]]
-
-
-def select(runs: Iterable, **wanted) -> list:
-    """Those runs whose fields equal the ones given, e.g. w_o="absent", reader="dense"."""
-    return [run for run in runs if all(getattr(run, name) == v for name, v in wanted.items())]
+    return read_runs(path, StackRun, "stacks")
 
 
 def plan(seeds: int = 10) -> tuple[list[dict], list[dict]]:
@@ -368,31 +357,15 @@ def plan(seeds: int = 10) -> tuple[list[dict], list[dict]]:
 
 
 def record(path: Path, seeds: int = 10) -> None:
-    """Make the planned runs and write them to `path`; a stop writes nothing."""
+    """Make the planned runs and write them to `path`; a stop writes those that are finished."""
     slices, stacks = plan(seeds)
-    with tqdm(total=len(slices) + len(stacks), desc="recording", unit="run") as bar:
-        done: dict[str, list] = {"slices": [], "stacks": []}
-        for kind, jobs in (("slices", slices), ("stacks", stacks)):
-            for job in jobs:
-                if kind == "slices":
-                    run = train_slices(**job, progress=False)[0]
-                else:
-                    run = train_stack(**job, progress=False)
-                if run.steps < run.planned:
-                    raise KeyboardInterrupt
-                done[kind].append(run)
-                bar.update()
-    head = {
-        "command": "python -m attention_lab.without_w_o record",
-        "torch": torch.__version__.split("+")[0],
-        "task": asdict(LookupTask(HEADS)),
-    }
-    text = json.dumps(head, indent=1)[:-2]
-    for kind, runs in done.items():
-        rows = ",\n  ".join(json.dumps(asdict(run)) for run in runs)
-        text += f',\n "{kind}": [\n  {rows}\n ]'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n}\n", encoding="utf-8")
+    write_runs(
+        path,
+        "python -m attention_lab.without_w_o record",
+        LookupTask(HEADS),
+        slices=make_runs(slices, lambda **job: train_slices(**job)[0]),
+        stacks=make_runs(stacks, train_stack),
+    )
 
 
 # --------------------------------------------------------------------------------------- figures
@@ -428,11 +401,8 @@ def plot_slices(live: list[SliceRun], recorded: list[SliceRun]):
             ax.scatter(at, shares, s=14, color=GREY, zorder=3, label=label)
             if shares:
                 words.append(f"{reader} reader, W_O {w_o}: {min(shares):.3f} to {max(shares):.3f}")
-        for number, run in enumerate(select(live, reader=reader)):
-            label = "this notebook" if number == 0 else None
-            face = BLUE if run.steps == run.planned else "none"
-            style = {"s": 70, "marker": "D", "facecolor": face, "edgecolor": BLUE, "zorder": 4}
-            ax.scatter([MIXINGS.index(run.w_o)], [run.share], label=label, **style)
+        mine = select(live, reader=reader)
+        draw_live(ax, mine, [MIXINGS.index(run.w_o) for run in mine])
         if reader == "sliced":
             label = "floor of one blend, 1 - 1/2"
             ax.plot([0.5, 2.5], [FLOOR] * 2, color=VERMILION, label=label, zorder=2)

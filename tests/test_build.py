@@ -24,7 +24,11 @@ def secrets() -> set[str]:
     lines = {
         line.strip().removeprefix("# ") for s in sources for line in solution_lines(s.read_text())
     }
-    return {line for line in lines if len(line) > 25 and not line.startswith("raise ValueError")}
+    return {
+        line
+        for line in lines
+        if len(line) > 25 and not line.startswith("raise ValueError") and not line.endswith(":")
+    }
 
 
 def test_committed_files_are_what_the_build_makes():

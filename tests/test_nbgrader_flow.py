@@ -402,6 +402,12 @@ def test_feedback_says_what_was_mended(classroom, learner, sentence):
     assert sentence in classroom.text(learner)
 
 
+def test_feedback_draws_formulas_and_shows_no_quiz_with_its_answers(classroom):
+    page = classroom.page("alice")
+    assert "<math" in page and "<msqrt>" in page
+    assert "answer=" not in page
+
+
 def test_feedback_pages_run_no_scripts_and_need_no_network(classroom):
     for path in classroom.school.course.glob("feedback/*/*/*.html"):
         reader = _Words()

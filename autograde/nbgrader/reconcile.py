@@ -34,11 +34,15 @@ def reconcile(
     Each released cell that nbgrader knows is in the result exactly once, with the released
     metadata; one that is locked has the released source too. All else is the learner's: it keeps
     its text and nothing more, and text that differs from the released has its HTML taken out.
+    Quizzes and outcomes, whose source is folded in the lesson because it holds the answers, are
+    left out: nbgrader's pages would show them open.
 
     Returns:
         the cells, and a sentence for each repair.
     """
     truths = {grade_id(cell): cell for cell in released if grade_id(cell)}
+    folded = {cell.source for cell in released if _is_folded(cell)}
+    submitted = [cell for cell in submitted if cell.source not in folded]
     copies, strangers = _find_copies(truths, submitted)
     repairs = _tell_strangers(strangers)
     standing = {}  # position in the submission: the graded cell that stands there
@@ -54,6 +58,10 @@ def reconcile(
     ]
     _put_back(truths, cells)
     return cells, repairs
+
+
+def _is_folded(cell: NotebookNode) -> bool:
+    return cell.metadata.get("jupyter", {}).get("source_hidden", False)
 
 
 def _find_copies(truths: dict, submitted: list[NotebookNode]) -> tuple[dict[str, list[int]], int]:

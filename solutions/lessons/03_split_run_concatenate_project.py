@@ -98,6 +98,28 @@ print(tagged[1, 3])
 # Every head has a row for every token. The result has the shape (B, h, T, d): the heads become
 # another batch dimension in front of (T, d), which is where your attention function of notebook 1
 # expects whatever it should treat separately.
+
+# %% [markdown]
+# ### Predict
+#
+# PyTorch would also let you ask for the final shape at once, without changing the order of any
+# dimensions: `x.view(2, 3, 6, 4)`. (`view` and `reshape` read the numbers in their order in memory
+# and deal them out again, row by row.)
+
+# %%
+predict(
+    "split-run-view",
+    "`x.view(2, 3, 6, 4)` has the right shape. What does it put into head 0?",
+    [
+        "The same numbers as `split_heads`",
+        "The right columns of every token, with the tokens in another order",
+        "Whole tokens: all columns of the first two tokens, nothing of the other four",
+        "Nothing: PyTorch refuses, the numbers would not fit",
+    ],
+)
+
+# %% [markdown]
+# ### Write
 #
 # **Write `split_heads` in [`mha_lib/heads.py`](../mha_lib/heads.py).**
 #
@@ -123,25 +145,6 @@ print(tagged[1, 3])
 
 # %% nbgrader={"grade": true, "grade_id": "heads-split_heads"}
 check("heads.split_heads")
-
-# %% [markdown]
-# ### Predict
-#
-# PyTorch would also let you ask for the final shape at once, without changing the order of any
-# dimensions: `x.view(2, 3, 6, 4)`. (`view` and `reshape` read the numbers in their order in memory
-# and deal them out again, row by row.)
-
-# %%
-predict(
-    "split-run-view",
-    "`x.view(2, 3, 6, 4)` has the right shape. What does it put into head 0?",
-    [
-        "The same numbers as `split_heads`",
-        "The right columns of every token, with the tokens in another order",
-        "Whole tokens: all columns of the first two tokens, nothing of the other four",
-        "Nothing: PyTorch refuses, the numbers would not fit",
-    ],
-)
 
 # %% [markdown]
 # ### Look

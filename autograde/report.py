@@ -78,8 +78,10 @@ def class_table(graded: dict[Path, dict[str, ExerciseResult]]) -> Table:
         wrong = [
             f"{r.exercise}: {r.misconception or WORDS[r.status]}"
             for r in results.values()
-            if not r.passed
+            if r.status not in ("passed", "missing")
         ]
+        if missing := sum(r.status == "missing" for r in results.values()):
+            wrong.append(f"{missing} {WORDS['missing']}")
         table.add_row(str(path), f"{score:g}/{total:g}", "\n".join(wrong))
     return table
 

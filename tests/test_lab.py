@@ -81,6 +81,13 @@ def test_the_first_notebook_opens_and_records_a_prediction(page, home):
     assert "8: one a word" in json.dumps(recorded)
 
 
+def test_a_click_on_the_files_name_opens_it_in_the_editor(page):
+    open_file(page, "notebooks/01_one_lookup.ipynb")
+    page.get_by_role("link", name="mha_lib/attention.py").first.click()
+    page.locator(".lm-TabBar-tabLabel", has_text="attention.py").wait_for(timeout=15_000)
+    page.locator(".cm-content", has_text="One look-up: scaled dot-product").wait_for(timeout=15_000)
+
+
 def test_a_check_turns_from_red_to_green_without_a_restart(page, home, solution):
     """The file is edited on disk while the kernel runs, as the editor does when it saves."""
     open_file(page, "notebooks/01_one_lookup.ipynb")

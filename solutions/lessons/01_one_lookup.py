@@ -13,7 +13,7 @@
 # | `padding_mask` | hides the padding |
 # | `scaled_dot_product_attention` | compares, weighs, blends |
 #
-# You write them in **[`mha_lib/attention.py`](../mha_lib/attention.py)**: click the link, drag the new tab
+# You write them in **[`mha_lib/attention.py`](../mha_lib/attention.py)**: click its name, drag the new tab
 # beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

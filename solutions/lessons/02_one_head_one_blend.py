@@ -13,7 +13,7 @@
 # | `independent_heads` | h heads on the same tokens, each with its own $W_Q$, $W_K$, $W_V$ |
 # | `unexplained_floor` | the least that h blends must leave of m look-ups |
 #
-# You write them in **[`mha_lib/single.py`](../mha_lib/single.py)**: click the link, drag the new tab
+# You write them in **[`mha_lib/single.py`](../mha_lib/single.py)**: click its name, drag the new tab
 # beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

@@ -13,7 +13,7 @@
 # | `merge_heads` | puts the heads' slices side by side again |
 # | `multi_head_attention` | the whole layer: split, run, concatenate, project |
 #
-# You write them in **[`mha_lib/heads.py`](../mha_lib/heads.py)**: click the link, drag the new tab
+# You write them in **[`mha_lib/heads.py`](../mha_lib/heads.py)**: click its name, drag the new tab
 # beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

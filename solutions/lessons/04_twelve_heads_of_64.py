@@ -14,7 +14,7 @@
 # | `count_attention_parameters` | counts what a layer learns |
 # | `count_attention_flops` | counts the operations of one pass |
 #
-# You write them in **[`mha_lib/sizing.py`](../mha_lib/sizing.py)**: click the link, drag the new tab
+# You write them in **[`mha_lib/sizing.py`](../mha_lib/sizing.py)**: click its name, drag the new tab
 # beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

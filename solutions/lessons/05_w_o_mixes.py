@@ -14,7 +14,7 @@
 # | `head_writes` | what each head alone adds to the layer's output |
 # | `ablate_heads` | the layer's output without some of its heads |
 #
-# You write them in **[`mha_lib/mixing.py`](../mha_lib/mixing.py)**: click the link, drag the new tab
+# You write them in **[`mha_lib/mixing.py`](../mha_lib/mixing.py)**: click its name, drag the new tab
 # beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

@@ -12,7 +12,7 @@
 # | `head_scores_rank` | measures the rank of each head's score matrix $W_Q W_K^T$ |
 # | `head_count_options` | lists the head counts that give heads of a usual width |
 #
-# You write them in **[`mha_lib/partition.py`](../mha_lib/partition.py)**: click the link, drag the new tab
+# You write them in **[`mha_lib/partition.py`](../mha_lib/partition.py)**: click its name, drag the new tab
 # beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

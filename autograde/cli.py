@@ -165,5 +165,16 @@ def main() -> None:
     try:
         app()
     except AutogradeError as error:
-        Console(stderr=True).print(str(error), style="red", highlight=False, markup=False)
-        sys.exit(2)
+        _fail(str(error))
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in ("autograde", "solutions"):
+            raise
+        _fail(
+            "This command needs the reference and the author's entries, which are only in the "
+            "course's repository: install the course from there. `autograde check` works without."
+        )
+
+
+def _fail(sentence: str) -> None:
+    Console(stderr=True).print(sentence, style="red", highlight=False, markup=False)
+    sys.exit(2)

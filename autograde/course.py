@@ -77,8 +77,8 @@ def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> 
         course_id: letters, digits, ".", "_" and "-".
 
     Raises:
-        AutogradeError: if the directory is not empty, a place cannot be written, the name is not
-            allowed, or the author's sources are not here. Then nothing has been touched.
+        AutogradeError: if the directory is not empty, a place cannot be written, or the name is
+            not allowed. Then nothing has been touched.
     """
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", course_id):
         raise AutogradeError(
@@ -101,14 +101,9 @@ def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> 
 
 def _course_files(exchange: Path | None, course_id: str) -> dict[str, str]:
     """Path below the course directory -> text."""
-    try:
-        from .build.files import lessons
-        from .build.lessons import notebook_from_lesson, notebook_text
-    except ModuleNotFoundError as missing:
-        raise AutogradeError(
-            "A course is made in the course's repository, with the author's tools installed: "
-            f"pip install -e '.[author]' ({missing})."
-        ) from missing
+    from .build.files import lessons
+    from .build.lessons import notebook_from_lesson, notebook_text
+
     files, assignments = {}, []
     for lesson in lessons():
         notebook = notebook_from_lesson(lesson)

@@ -6,21 +6,14 @@ from functools import cache
 from pathlib import Path
 
 from .errors import AutogradeError
+from .exercises import EXERCISES
+from .exercises.entry import record
 from .judge import judge
 from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
 from .sandbox import Limits
 from .session import Session
 from .source import library_remark
-
-try:
-    from .exercises import EXERCISES
-    from .exercises.entry import record
-except ModuleNotFoundError as missing:
-    raise AutogradeError(
-        "Grading needs the reference (solutions/ and autograde/exercises/), which is only in the "
-        "course's repository: install the course from there. `autograde check` works without it."
-    ) from missing
 
 
 @cache

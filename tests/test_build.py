@@ -1,5 +1,6 @@
 """One source: what learners get is what the build makes, and it holds no solution."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -180,3 +181,29 @@ def test_the_wheel_holds_no_solution(tmp_path):
     assert not [n for n in names if n.startswith(("autograde/exercises/", "autograde/build/"))]
     assert "autograde/recorded/heads.json" in names
     assert any(n.endswith("etc/jupyter/nbgrader_config.json") for n in names)
+
+
+def test_a_learners_installation_checks_and_says_what_it_cannot_do(tmp_path, make_submission):
+    """The files of the wheel alone, as `pip install` would lay them out."""
+    for package in ("autograde", "attention_lab"):
+        left_out = shutil.ignore_patterns("exercises", "build", "__pycache__")
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=left_out)
+    learner = make_submission()
+
+    def run(*words):
+        code = (
+            "import sys\n"
+            f"sys.path = [{str(tmp_path)!r}] + [p for p in sys.path if p != {str(ROOT)!r}]\n"
+            "import autograde.nbgrader.exchange\n"
+            "from autograde.cli import main; main()"
+        )
+        command = [sys.executable, "-c", code, *map(str, words)]
+        return subprocess.run(command, cwd=learner, capture_output=True, text=True)
+
+    assert run("check").returncode == 0
+    assert run("check", "heads.nope").returncode == 2
+    for command in (["grade", "."], ["build"], ["course", tmp_path / "course"]):
+        done = run(*command)
+        assert done.returncode == 2 and "only in the course's repository" in done.stderr.replace(
+            "\n", " "
+        ), done.stderr

@@ -1,9 +1,10 @@
 """Heads side by side against layers on top of each other: a task that asks for two steps.
 
-**The task.** 8 to 16 distinct tokens in random order, then the same ones again; within the second
-copy the next token must be named each time. Who sees a token must find its first copy *and* take
-what stood behind it. How long a copy is changes from batch to batch: with one length only, the
-answer would always stand equally many tokens back, and position alone would find it.
+**The task.** 12 distinct tokens (of 16) in random order, then 30 more, copied from the first 12 in
+pieces of two neighbours, or one token alone now and then, from anywhere. The second token of each
+pair must be named. Who sees a token must find its first copy *and* take what stood behind it; how
+far back that is changes from pair to pair, so position alone does not give it.
+(12 of 16 tokens, so that the answer is not simply what is missing.)
 
 `python -m attention_lab.depth record` repeats the recorded runs (a few minutes).
 """
@@ -26,35 +27,66 @@ from .training import train
 from .without_w_o import LEARNING_RATE, STACK_WIDTH, SYMBOLS, Stack
 
 RECORDED = FOLDER / "depth.json"
-STEPS = 300
-PERIODS = (8, 9, 10, 11, 12, 13, 14, 15, 16)
-LONGEST = PERIODS[-1]
+STEPS = 400
+FIRST = 12  # distinct tokens, and the period when they are repeated as a whole
+COPIED = 30
+JUMP = 0.2  # chance that a token stays alone, without its neighbour
+GUESS = 1 / (FIRST - 1)  # any of those that stood behind another one
 Layers = list[dict[str, Tensor]]
 Attend = Callable[[Tensor, Layers, int, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class RepeatTask:
-    """What the recorded runs were trained on: copies of these lengths, drawn from 16 tokens."""
+class CopyTask:
+    """What the recorded runs were trained on.
 
-    periods: tuple[int, ...] = PERIODS
+    Attributes:
+        symbols: how many tokens there are.
+        first: how many of them a sequence has.
+        copied: how many follow, in pairs.
+        jump: chance that a token stays alone, without its neighbour.
+    """
+
     symbols: int = SYMBOLS
+    first: int = FIRST
+    copied: int = COPIED
+    jump: float = JUMP
 
 
-def draw_repeats(size: int, period: int, generator: torch.Generator) -> Tensor:
-    """Draw sequences of `period` distinct tokens that are repeated once.
+def draw_first(size: int, generator: torch.Generator) -> Tensor:
+    """(size, 12) distinct tokens in random order."""
+    return torch.rand(size, SYMBOLS, generator=generator).argsort(1)[:, :FIRST]
+
+
+def draw_pieces(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw sequences whose second part is copied from the first in pairs of neighbours.
+
+    Pairs are drawn with replacement, so what was named already says nothing. A token alone now and
+    then makes pairs start at any place.
 
     Returns:
-        (size, 2 · period) token numbers.
+        tokens (size, 42), and for rows 12 … 40 whether they are the first of a pair: (size, 29),
+        True where the next token can be known.
     """
-    first = torch.rand(size, SYMBOLS, generator=generator).argsort(1)[:, :period]
-    return first.repeat(1, 2)
+    first = draw_first(size, generator)
+    jump = torch.rand(size, COPIED, generator=generator) < JUMP
+    start = torch.randint(FIRST - 1, (size, COPIED), generator=generator)
+    jump[:, 0] = True
+    at = [start[:, 0]]
+    for n in range(1, COPIED):
+        jump[:, n] |= (at[-1] == FIRST - 1) | ~jump[:, n - 1]
+        at.append(torch.where(jump[:, n], start[:, n], at[-1] + 1))
+    return torch.cat([first, first.gather(1, torch.stack(at, 1))], 1), ~jump[:, 1:]
 
 
-def guess(periods: tuple[int, ...] = PERIODS) -> float:
-    """How often a guess among the tokens that the second copy has not named yet is right."""
-    each = [sum(1 / left for left in range(1, p)) / (p - 1) for p in periods]
-    return sum(each) / len(each)
+def draw_repeats(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw 12 distinct tokens and the same 12 again, in one piece.
+
+    Returns:
+        tokens (size, 24), and (size, 11), all True.
+    """
+    first = draw_first(size, generator)
+    return first.repeat(1, 2), torch.ones(size, FIRST - 1, dtype=torch.bool)
 
 
 def causal(num_tokens: int) -> Tensor:
@@ -139,29 +171,25 @@ class DeepStack(Stack):
         return x @ self.read_out
 
 
-def next_in_copy(model: DeepStack, tokens: Tensor, layers: Layers | None = None):
-    """Logits and answers within the second copy.
+def ask(
+    model: DeepStack, tokens: Tensor, known: Tensor, layers: Layers | None = None
+) -> tuple[Tensor, Tensor]:
+    """Logits (n, symbols) and answers (n) where the next token can be known.
 
     Args:
-        tokens: (B, 2·period), as `draw_repeats` makes them.
-
-    Returns:
-        logits (B, period - 1, symbols) and answers (B, period - 1).
+        tokens, known: as `draw_pieces` and `draw_repeats` make them.
+        layers: in place of the model's own.
     """
-    period = tokens.shape[1] // 2
-    return model(tokens[:, :-1], layers)[:, period:], tokens[:, period + 1 :]
+    logits = model(tokens[:, :-1], layers)[:, FIRST:]
+    return logits[known], tokens[:, FIRST + 1 :][known]
 
 
 @torch.no_grad()
-def accuracy(
-    model: DeepStack, periods: tuple[int, ...] = PERIODS, layers: Layers | None = None
-) -> float:
-    """The share of tokens named right on fresh sequences, the mean over `periods`."""
-    generator, shares = torch.Generator().manual_seed(7), []
-    for period in periods:
-        logits, answers = next_in_copy(model, draw_repeats(100, period, generator), layers)
-        shares.append((logits.argmax(-1) == answers).float().mean().item())
-    return round(sum(shares) / len(shares), 4)
+def accuracy(model: DeepStack, *, pieces: bool = True, layers: Layers | None = None) -> float:
+    """The share of tokens named right on 500 fresh sequences."""
+    draw = draw_pieces if pieces else draw_repeats
+    logits, answers = ask(model, *draw(500, torch.Generator().manual_seed(7)), layers)
+    return round((logits.argmax(-1) == answers).float().mean().item(), 4)
 
 
 def without_layer(model: DeepStack, number: int) -> Layers:
@@ -172,25 +200,44 @@ def without_layer(model: DeepStack, number: int) -> Layers:
 
 
 @torch.no_grad()
-def look(model: DeepStack, period: int = LONGEST, size: int = 100) -> tuple[Tensor, Tensor]:
-    """Attention weights on fresh sequences.
+def look(model: DeepStack, size: int = 100) -> tuple[Tensor, Tensor]:
+    """Attention weights on fresh sequences of 12 tokens that are repeated as a whole.
 
     Returns:
-        tokens (size, 2·period - 1) and weights (L, size, h, T, T).
+        tokens (size, 23) and weights (L, size, h, 23, 23).
     """
-    tokens = draw_repeats(size, period, torch.Generator().manual_seed(8))[:, :-1]
+    tokens = draw_repeats(size, torch.Generator().manual_seed(8))[0][:, :-1]
     mask = causal(tokens.shape[1])
     _, weights = model.attend(model.embed(tokens), model.layers, model.num_heads, mask)
     return tokens, weights
 
 
-def previous_weight(weights: Tensor, rows: int = LONGEST) -> Tensor:
+def random_stack(num_layers: int, num_heads: int, seed: int = 0) -> tuple[Tensor, Layers]:
+    """Draw 2 sequences of 9 tokens of width 32, and layers of heads of width 8, for `attend`."""
+    g = torch.Generator().manual_seed(seed)
+    sizes = {"w_q": (32, 8 * num_heads), "w_k": (32, 8 * num_heads), "w_v": (32, 8 * num_heads)}
+    sizes["w_o"] = (8 * num_heads, 32)
+    layers = [
+        {name: torch.randn(*size, generator=g) * size[0] ** -0.5 for name, size in sizes.items()}
+        for _ in range(num_layers)
+    ]
+    return torch.randn(2, 9, 32, generator=g), layers
+
+
+def double_first_values(layers: Layers, num_heads: int) -> Layers:
+    """The same layers with head 0's W_V in layer 0 doubled; the given ones stay as they were."""
+    first = {**layers[0], "w_v": layers[0]["w_v"].clone()}
+    first["w_v"][:, : first["w_v"].shape[1] // num_heads] *= 2
+    return [first, *layers[1:]]
+
+
+def previous_weight(weights: Tensor, rows: int = FIRST) -> Tensor:
     """Mean weight on the token before, rows 1 … rows - 1: (L, B, h, T, T) -> (L, h)."""
     t = torch.arange(1, rows)
     return weights[..., t, t - 1].mean((1, 3))
 
 
-def induction_weight(weights: Tensor, period: int = LONGEST) -> Tensor:
+def induction_weight(weights: Tensor, period: int = FIRST) -> Tensor:
     """Mean weight from t to t - period + 1, rows from `period` on: (L, B, h, T, T) -> (L, h)."""
     t = torch.arange(period, weights.shape[-1])
     return weights[..., t, t - period + 1].mean((1, 3))
@@ -204,10 +251,10 @@ class DepthRun:
     """One training of a `DeepStack`, measured on fresh sequences.
 
     Attributes:
-        periods: lengths of a copy, in training and when measured.
+        pieces: False when the second part was always the whole first part again.
         accuracy: share of the tokens in the second copy that are named right.
         previous: for each layer the best head's mean weight on the token before, over the first
-            copy of sequences of the longest period.
+            12 rows of sequences that are repeated as a whole.
         induction: for each layer the best head's mean weight on the token behind the first copy.
         without: accuracy when the W_O of layer 0, 1, … is set to zero.
     """
@@ -216,7 +263,7 @@ class DepthRun:
     heads: int
     head_dim: int
     positions: bool
-    periods: tuple[int, ...]
+    pieces: bool
     seed: int
     steps: int
     planned: int
@@ -234,7 +281,7 @@ def train_depth(
     head_dim: int,
     *,
     positions: bool = True,
-    periods: tuple[int, ...] = PERIODS,
+    pieces: bool = True,
     attend: Attend = run_layers,
     seed: int = 0,
     steps: int = STEPS,
@@ -244,7 +291,7 @@ def train_depth(
 
     Args:
         num_layers, num_heads, head_dim, positions, attend: as for `DeepStack`.
-        periods: one of them is drawn for each batch.
+        pieces: False repeats the first part as a whole, always at the same distance.
         seed: fixes first weights and batches.
 
     Returns:
@@ -255,10 +302,10 @@ def train_depth(
     )
     generator = torch.Generator().manual_seed(1_000_000 + seed)
 
+    draw = draw_pieces if pieces else draw_repeats
+
     def batch_loss() -> Tensor:
-        period = periods[int(torch.randint(len(periods), (), generator=generator))]
-        logits, answers = next_in_copy(model, draw_repeats(16, period, generator))
-        return F.cross_entropy(logits.flatten(0, 1), answers.flatten())
+        return F.cross_entropy(*ask(model, *draw(16, generator)))
 
     training = train(
         model,
@@ -268,7 +315,7 @@ def train_depth(
         label=f"{num_layers} x {num_heads}",
         progress=progress,
     )
-    _, weights = look(model, periods[-1])
+    _, weights = look(model)
 
     def best(scores: Tensor) -> tuple[float, ...]:
         return tuple(round(score, 4) for score in scores.amax(1).tolist())
@@ -278,16 +325,17 @@ def train_depth(
         heads=num_heads,
         head_dim=head_dim,
         positions=positions,
-        periods=tuple(periods),
+        pieces=pieces,
         seed=seed,
         steps=training.steps,
         planned=steps,
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        accuracy=accuracy(model, periods),
-        previous=best(previous_weight(weights, periods[-1])),
-        induction=best(induction_weight(weights, periods[-1])),
+        accuracy=accuracy(model, pieces=pieces),
+        previous=best(previous_weight(weights)),
+        induction=best(induction_weight(weights)),
         without=tuple(
-            accuracy(model, periods, without_layer(model, i)) for i in range(num_layers)
+            accuracy(model, pieces=pieces, layers=without_layer(model, i))
+            for i in range(num_layers)
         ),
         seconds=training.seconds,
     )
@@ -312,11 +360,11 @@ SETTINGS: dict[str, dict] = {
         "head_dim": 64,
         "positions": False,
     },
-    "1 × 8, always\n16 tokens": {
+    "1 × 8, one piece,\nsame distance": {
         "num_layers": 1,
         "num_heads": 8,
         "head_dim": 16,
-        "periods": (LONGEST,),
+        "pieces": False,
     },
 }
 COLOURS = (VERMILION, BLUE, ORANGE, GREEN, SKY)
@@ -330,7 +378,7 @@ def recorded_runs(path: Path = RECORDED) -> list[DepthRun]:
 
 def runs_of(name: str, runs: list[DepthRun]) -> list[DepthRun]:
     """Those runs that were made with one of the `SETTINGS`."""
-    wanted = {"steps": STEPS, "positions": True, "periods": PERIODS, **SETTINGS[name]}
+    wanted = {"steps": STEPS, "positions": True, "pieces": True, **SETTINGS[name]}
     renamed = {"num_layers": "layers", "num_heads": "heads", "steps": "planned"}
     return select(runs, **{renamed.get(key, key): value for key, value in wanted.items()})
 
@@ -343,4 +391,167 @@ def plan(seeds: int = 10) -> list[dict]:
 def record(path: Path, seeds: int = 10) -> None:
     """Make the planned runs and write them to `path`; a stop writes those that are finished."""
     runs = make_runs(plan(seeds), lambda **job: train_depth(**job)[0])
-    write_runs(path, "python -m attention_lab.depth record", RepeatTask(), runs=runs)
+    write_runs(path, "python -m attention_lab.depth record", CopyTask(), runs=runs)
+
+
+# --------------------------------------------------------------------------------------- figures
+
+
+def plot_grid(num_layers: int = 12, num_heads: int = 12):
+    """Draw a model's heads as a grid: side by side in a layer, the layers on top of each other.
+
+    Returns:
+        (figure, alt text).
+    """
+    figure, ax = new_figure(5.2, 4.6)
+    for layer in range(num_layers):
+        for head in range(num_heads):
+            ax.add_patch(Rectangle((head + 0.08, layer + 0.12), 0.84, 0.6, color=SKY))
+        if layer:
+            middle = (num_heads / 2, layer)
+            style = {"arrowstyle": "->", "color": VERMILION, "lw": 1.5}
+            ax.annotate("", (middle[0], layer + 0.16), (middle[0], layer - 0.34), arrowprops=style)
+    ax.set(xlim=(0, num_heads), ylim=(0, num_layers))
+    ax.set_xticks([i + 0.5 for i in range(num_heads)], range(num_heads))
+    ax.set_yticks([i + 0.4 for i in range(num_layers)], range(num_layers))
+    ax.set(
+        xlabel="head: side by side, none waits for another",
+        ylabel="layer: each reads the one below",
+    )
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    count = num_layers * num_heads
+    return figure, (
+        f"{num_layers} rows of {num_heads} boxes, {count} in all, side by side in a row; an "
+        "arrow leads from each row to the one above."
+    )
+
+
+def plot_patterns(tokens: Tensor, weights: Tensor, names: list[str], marks: list[str]):
+    """Draw attention patterns of one sequence side by side, with the places that are asked about.
+
+    Args:
+        tokens: (T,) numbers, shown as letters.
+        weights: (n, T, T).
+        names: n titles.
+        marks: n times "previous", "induction" or "".
+
+    Returns:
+        (figure, alt text).
+    """
+    size, letters = len(tokens), [chr(65 + int(t)) for t in tokens]
+    figure, axes = new_figure(4.4 * len(names), 4.3, ncols=len(names), squeeze=False)
+    words = []
+    for ax, pattern, name, mark in zip(axes[0], weights, names, marks, strict=True):
+        image = ax.imshow(pattern, cmap=MAP, vmin=0, vmax=1)
+        places = []
+        if mark == "previous":
+            places = [(t, t - 1) for t in range(1, FIRST)]
+        elif mark == "induction":
+            places = [(t, t - FIRST + 1) for t in range(FIRST, size)]
+        for row, column in places:
+            style = {"fill": False, "edgecolor": VERMILION, "lw": 1}
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, **style))
+        ax.set_xticks(range(size), letters, size=7)
+        ax.set_yticks(range(size), letters, size=7)
+        ax.set(title=name, xlabel="key: the token looked at", ylabel="query: the token that looks")
+        ax.spines[:].set_visible(False)
+        if places:
+            mean = sum(pattern[place].item() for place in places) / len(places)
+            where = "the token before" if mark == "previous" else "the token behind the first copy"
+            words.append(f"{name}: {mean:.2f} of the weight on {where} in the marked rows")
+        else:
+            words.append(name)
+    figure.colorbar(image, ax=axes[0], label="attention weight", shrink=0.8)
+    return figure, "Attention patterns. " + "; ".join(words) + "."
+
+
+def plot_runs(runs: list[DepthRun], live: list[DepthRun] = ()):
+    """Draw the accuracy of recorded runs, one point a seed, and of live ones as diamonds.
+
+    Returns:
+        (figure, alt text).
+    """
+    figure, ax = new_figure(8.6, 3.5)
+    words, live_at, live_runs = [], [], []
+    for number, name in enumerate(SETTINGS):
+        found = [run.accuracy for run in runs_of(name, runs)]
+        at = number + 0.5 * ((torch.arange(len(found)) + 0.5) / max(1, len(found)) - 0.5)
+        ax.scatter(at, found, s=16, color=COLOURS[number], marker=MARKERS[number], zorder=3)
+        words.append(f"{name.replace(chr(10), ' ')}: {min(found):.2f} to {max(found):.2f}")
+        if number < 2:
+            wanted = SETTINGS[name]
+            mine = select(live, layers=wanted["num_layers"], heads=wanted["num_heads"])
+            live_runs += mine
+            live_at += [number] * len(mine)
+    if live_runs:
+        draw_live(ax, live_runs, live_at, [run.accuracy for run in live_runs])
+    ax.axhline(GUESS, color=GREY, linestyle="--", linewidth=1, label="guessing, 1/11")
+    ax.set_xticks(range(len(SETTINGS)), list(SETTINGS))
+    ax.set(ylabel="accuracy (share of tokens right)", ylim=(0, 1.05))
+    ax.grid(True, axis="y")
+    ax.legend(loc="center left", bbox_to_anchor=(0, 0.62))
+    return figure, "Accuracy by model, recorded runs: " + "; ".join(
+        words
+    ) + f"; guessing {GUESS:.2f}."
+
+
+def wrong_patterns() -> dict[str, Tensor]:
+    """Four heads on 5 tokens that are repeated: which way of looking made which picture?
+
+    Returns:
+        letter -> (10, 10) boolean, True where the weight is.
+    """
+    size, period = 10, 5
+    back = {"A": period, "B": 1, "C": period - 1, "D": period + 1}
+    pictures = {}
+    for letter, distance in back.items():
+        pattern = torch.zeros(size, size, dtype=torch.bool)
+        for t in range(size):
+            pattern[t, t - distance if t >= distance else 0] = True
+        pictures[letter] = pattern
+    return pictures
+
+
+def summary(runs: list[DepthRun]) -> str:
+    """A table in plain text: for each setting the seeds, parameters and accuracy."""
+    lines = [f"{'model':34} {'parameters':>10} {'steps':>6} {'seeds':>6}  median  lowest  highest"]
+    for name in SETTINGS:
+        group = runs_of(name, runs)
+        found = torch.tensor([run.accuracy for run in group], dtype=torch.float64)
+        lines.append(
+            f"{name.replace(chr(10), ' '):34} {group[0].parameters:10,d} {group[0].steps:6,d} "
+            f"{len(group):6d}  {found.quantile(0.5):6.3f}  {found.min():6.3f}  {found.max():7.3f}"
+        )
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------------------- command line
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Repeat the recorded runs, or make one run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m attention_lab.depth", description=__doc__.split("\n")[0]
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
+    repeat.add_argument("--out", type=Path, default=RECORDED)
+    repeat.add_argument("--seeds", type=int, default=10)
+    one = commands.add_parser("train", help="train one stack")
+    one.add_argument("--layers", type=int, default=2)
+    one.add_argument("--heads", type=int, default=1)
+    one.add_argument("--head-dim", type=int, default=64)
+    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--steps", type=int, default=STEPS)
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "record":
+        record(chosen.out, chosen.seeds)
+        return
+    sizes = chosen.layers, chosen.heads, chosen.head_dim
+    run, _ = train_depth(*sizes, seed=chosen.seed, steps=chosen.steps)
+    print(json.dumps(asdict(run)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -98,12 +98,24 @@ def call_error(error: BaseException, library: Path) -> CallError:
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone()
-    return list(value) if isinstance(value, list) else value
+    match value:
+        case Tensor():
+            return value.clone()
+        case list():
+            return [_copy(item) for item in value]
+        case dict():
+            return {key: _copy(item) for key, item in value.items()}
+    return value
 
 
 def _differs(before: Any, after: Any) -> bool:
-    if isinstance(before, Tensor):
-        return before.shape != after.shape or not torch.equal(before, after)
-    return isinstance(before, list) and before != after
+    match before:
+        case Tensor():
+            return before.shape != after.shape or not torch.equal(before, after)
+        case list():
+            return len(before) != len(after) or any(map(_differs, before, after))
+        case dict():
+            return before.keys() != after.keys() or any(
+                _differs(before[k], after[k]) for k in before
+            )
+    return False

@@ -193,11 +193,15 @@ def _hunch(exercise: RecordedExercise, outcome: Outcome, case: RecordedCase) -> 
 
 
 def called_with(args: dict) -> str:
-    """The arguments of a call in a line: shapes of tensors, everything else as it is."""
-    return ", ".join(
-        f"{name} {tuple(value.shape)}" if hasattr(value, "shape") else f"{name} = {value!r}"
-        for name, value in args.items()
-    )
+    """The arguments of a call in a line: shapes of tensors, short values as they are."""
+
+    def word(name: str, value: object) -> str:
+        if hasattr(value, "shape"):
+            return f"{name} {tuple(value.shape)}"
+        text = repr(value)
+        return f"{name} = {text if len(text) < 80 else describe(value)}"
+
+    return ", ".join(word(name, value) for name, value in args.items())
 
 
 def _first_fault(exercise: RecordedExercise, faults: list[str | None]) -> int:

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+from autograde.calls import invoke
 from autograde.errors import AutogradeError
 from autograde.exercises import EXERCISES
 from autograde.grading import grade_submission
@@ -229,3 +231,15 @@ def wait_for(condition, seconds=30):
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+def test_a_weight_changed_inside_a_list_of_dicts_is_noticed():
+    """Arguments are copied and compared to the bottom: a case serves many calls."""
+    args = {"x": torch.ones(2), "layers": [{"w": torch.ones(3)}]}
+
+    def careless(x, layers):
+        layers[0]["w"] += 1
+        return x
+
+    assert invoke(careless, args, Path("/")).changed == ("layers",)
+    assert args["layers"][0]["w"].equal(torch.ones(3))

@@ -162,4 +162,11 @@ def _expected(exercise: Exercise, case: Case, args: dict[str, Any]) -> Any:
 
 
 def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+    match value:
+        case Tensor() if value.is_floating_point():
+            return value.double()
+        case list():
+            return [_double(item) for item in value]
+        case dict():
+            return {key: _double(item) for key, item in value.items()}
+    return value

@@ -224,6 +224,7 @@ progress()
 # | [5 · W_O mixes](05_w_o_mixes.ipynb) | What does the last matrix do that the concatenation does not? | `mixing`: slices, the heads' writes, ablation |
 # | [6 · How many heads?](06_how_many_heads.ipynb) | Why is the number of heads a partition and not free capacity? | `partition`: ranks, head counts |
 # | [9 · Heads are not layers](09_heads_are_not_layers.ipynb) | What can two layers do that eight heads side by side do not learn? | `layers`: a stack, its count, the induction score |
+# | [10 · Heads are not experts](10_heads_are_not_experts.ipynb) | What do experts change that heads don't? | `experts`: router, expert layer, total and active parameters |
 #
 # Each builds on the one before. Count on about an hour each.
 #

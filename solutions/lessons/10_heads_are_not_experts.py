@@ -14,7 +14,7 @@
 # | `moe_feed_forward` | a feed-forward network of E experts, k of them a token |
 # | `count_moe_parameters` | how many numbers the layer holds, and how many a token uses |
 #
-# You write them in **[`mha_lib/experts.py`](../mha_lib/experts.py)**: click the link, drag the new
+# You write them in **[`mha_lib/experts.py`](../mha_lib/experts.py)**: click its name, drag the new
 # tab beside this notebook, edit, save. The next cell you run here sees the change.
 
 # %%

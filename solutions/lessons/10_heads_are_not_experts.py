@@ -199,6 +199,12 @@ check("experts.count_moe_parameters")
 # %%
 block = lab.Block(num_heads=2, num_experts=8)
 
+
+def span(runs, kind):  # of recorded runs: lowest and highest
+    found = [getattr(run, kind) for run in runs]
+    return f"{min(found):.2f} to {max(found):.2f}"
+
+
 # %%
 needs("experts.moe_feed_forward")
 x, _, _ = block.task.draw(1, torch.Generator().manual_seed(1))
@@ -306,12 +312,6 @@ print(lab.summary(recorded))
 # %% jupyter={"source_hidden": true}
 few = lab.select(lab.recorded_table(), heads=1, experts=1)
 more = lab.select(lab.recorded_table(), heads=1, experts=8)
-
-
-def span(runs, kind):
-    found = [getattr(run, kind) for run in runs]
-    return f"{min(found):.2f} to {max(found):.2f}"
-
 
 outcome(
     "experts-repair",

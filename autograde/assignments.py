@@ -1,8 +1,7 @@
 """Which exercises an assignment holds. An assignment is one lesson, under the same name."""
 
-import re
-
 from .build.files import lessons
+from .build.lessons import graded_exercises, notebook_from_lesson
 from .errors import AutogradeError
 from .exercises import EXERCISES
 
@@ -20,7 +19,7 @@ def exercises_of(assignment: str) -> list[str]:
     """
     for lesson in lessons():
         if lesson.stem == assignment:
-            named = re.findall(r'^check\("([^"]+)"\)$', lesson.read_text("utf-8"), re.MULTILINE)
+            named = graded_exercises(notebook_from_lesson(lesson))
             return [name for name in EXERCISES if name in named]
     raise AutogradeError(
         f"There is no assignment {assignment!r}; there are {', '.join(assignments())}."

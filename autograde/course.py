@@ -102,12 +102,12 @@ def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> 
 def _course_files(exchange: Path | None, course_id: str) -> dict[str, str]:
     """Path below the course directory -> text."""
     from .build.files import lessons
-    from .build.lessons import notebook_from_lesson, notebook_text
+    from .build.lessons import graded_exercises, notebook_from_lesson, notebook_text
 
     files, assignments = {}, []
     for lesson in lessons():
         notebook = notebook_from_lesson(lesson)
-        stubs = _stubs(_modules(notebook))
+        stubs = _stubs({name.split(".")[0] for name in graded_exercises(notebook)})
         if not stubs:
             continue
         name = lesson.stem
@@ -124,15 +124,6 @@ def _course_files(exchange: Path | None, course_id: str) -> dict[str, str]:
         course_id=course_id, first=assignments[0], assignments=", ".join(assignments)
     )
     return files
-
-
-def _modules(notebook) -> set[str]:
-    """The modules of `mha_lib` that a lesson's exercises are in."""
-    from .build.lessons import exercise_of
-
-    marks = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
-    graded = [mark for mark in marks if mark.grade and mark.cell_type == "code"]
-    return {exercise_of(mark.grade_id).split(".")[0] for mark in graded}
 
 
 def _stubs(modules: set[str]) -> dict[str, str]:

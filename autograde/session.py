@@ -200,13 +200,19 @@ class Session:
                 self.runner = None
 
     def _running(self) -> Runner:
-        """The runner with all modules loaded; modules that can't be are replaced by stand-ins."""
+        """The runner with all modules loaded; modules that can't be are replaced by stand-ins.
+
+        Raises:
+            Stopped: if it breaks a bound although no further module is to blame.
+        """
         while self.runner is None:
-            runner = Runner(self.submission, self.limits)
+            runner, blamed = Runner(self.submission, self.limits), len(self.broken)
             try:
                 self._load(runner)
             except Stopped:
-                continue  # the module is in `broken` now; start again without it
+                if len(self.broken) == blamed:
+                    raise
+                continue  # one more module is in `broken` now; start again without it
             self.runner = runner
         return self.runner
 

@@ -162,6 +162,23 @@ def test_a_module_that_hangs_on_import_costs_its_exercises_only(make_submission,
     assert all(r.passed for name, r in results.items() if not name.startswith("single."))
 
 
+def test_a_submission_that_keeps_dying_does_not_keep_the_grader(make_submission, solution):
+    """It loads, and ends its process as soon as the reference is to stand in for a function."""
+    wrong = solution("attention").replace("exps / exps.sum(dim=dim, keepdim=True)", "exps", 1)
+    trap = (
+        "\nimport os, sys, types\n"
+        "class Trap(types.ModuleType):\n"
+        "    def __setattr__(self, name, value):\n"
+        "        os._exit(5)\n"
+        "sys.modules[__name__].__class__ = Trap\n"
+    )
+    results = grade_submission(make_submission(attention=wrong + trap), limits=QUICK)
+    assert results["attention.softmax"].misconception == "softmax_not_normalised"
+    others = [r for name, r in results.items() if name != "attention.softmax"]
+    assert {(r.status, r.score) for r in others} == {("error", 0)}
+    assert all("ended itself (exit code 5)" in r.message for r in others)
+
+
 def test_a_torch_py_beside_the_notebook_changes_nothing(make_submission):
     submission = make_submission()
     (submission / "torch.py").write_text("raise RuntimeError('not PyTorch')")

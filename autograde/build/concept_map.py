@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autograde.exercises import EXERCISES
 
-from .lessons import exercise_of, notebook_from_lesson
+from .lessons import graded_exercises, notebook_from_lesson
 
 HEAD = """\
 # Concept map
@@ -21,13 +21,13 @@ def concept_map(lessons: list[Path]) -> str:
 
 
 def _section(lesson: Path) -> str:
-    cells = notebook_from_lesson(lesson).cells
+    notebook = notebook_from_lesson(lesson)
+    cells = notebook.cells
     title = re.search(r"^# (.+)$", cells[0].source, re.MULTILINE).group(1)
     question = re.search(r"\*\*(.+?)\*\*", cells[0].source, re.DOTALL).group(1)
     lines = [f"\n## {title}\n", " ".join(question.split()) + "\n"]
-    for cell in cells:
-        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
-            lines += _exercise(exercise_of(cell.metadata.nbgrader.grade_id))
+    for name in graded_exercises(notebook):
+        lines += _exercise(name)
     return "\n".join(lines) + "\n"
 
 

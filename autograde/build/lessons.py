@@ -53,6 +53,12 @@ def exercise_of(grade_id: str) -> str:
     return grade_id.replace("-", ".")
 
 
+def graded_exercises(notebook: NotebookNode) -> list[str]:
+    """The exercises that a notebook's graded cells ask about, in its order."""
+    marks = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
+    return [exercise_of(m.grade_id) for m in marks if m.grade and m.cell_type == "code"]
+
+
 def _complete(cell: NotebookNode, lesson: Path) -> dict:
     """Fill in what follows: an author writes grade_id, grade and, for a written answer, points."""
     written = dict(cell.metadata.nbgrader)

@@ -9,7 +9,6 @@ far back that is changes from pair to pair, so position alone does not give it.
 `python -m attention_lab.depth record` repeats the recorded runs (a few minutes).
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -22,7 +21,16 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from .figures import BLUE, GREEN, GREY, MAP, ORANGE, SKY, VERMILION, new_figure
-from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
+from .recordings import (
+    FOLDER,
+    beside,
+    command_line,
+    draw_live,
+    make_runs,
+    read_runs,
+    select,
+    write_runs,
+)
 from .training import train
 from .without_w_o import LEARNING_RATE, STACK_WIDTH, SYMBOLS, Stack
 
@@ -476,7 +484,7 @@ def plot_runs(runs: list[DepthRun], live: list[DepthRun] = ()):
     words, live_at, live_runs = [], [], []
     for number, name in enumerate(SETTINGS):
         found = [run.accuracy for run in runs_of(name, runs)]
-        at = number + 0.5 * ((torch.arange(len(found)) + 0.5) / max(1, len(found)) - 0.5)
+        at = beside(number, len(found))
         ax.scatter(at, found, s=16, color=COLOURS[number], marker=MARKERS[number], zorder=3)
         words.append(f"{name.replace(chr(10), ' ')}: {min(found):.2f} to {max(found):.2f}")
         if number < 2:
@@ -531,13 +539,7 @@ def summary(runs: list[DepthRun]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Repeat the recorded runs, or make one run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m attention_lab.depth", description=__doc__.split("\n")[0]
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
-    repeat.add_argument("--out", type=Path, default=RECORDED)
-    repeat.add_argument("--seeds", type=int, default=10)
+    parser, commands, _ = command_line("attention_lab.depth", __doc__, RECORDED)
     one = commands.add_parser("train", help="train one stack")
     one.add_argument("--layers", type=int, default=2)
     one.add_argument("--heads", type=int, default=1)

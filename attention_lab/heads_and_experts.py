@@ -13,7 +13,6 @@ their balance loss E · Σ_e f_e P_e added to the loss.
 `python -m attention_lab.heads_and_experts record` repeats the recorded runs (some minutes).
 """
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +25,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from .figures import BLUE, GREY, ORANGE, heat_map, new_figure
 from .lookups import LookupTask
-from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
+from .recordings import (
+    FOLDER,
+    beside,
+    command_line,
+    draw_live,
+    make_runs,
+    read_runs,
+    select,
+    write_runs,
+)
 from .training import train
 
 RECORDED = FOLDER / "heads_and_experts.json"
@@ -388,10 +396,6 @@ def record(path: Path, seeds: int = 10) -> None:
 # --------------------------------------------------------------------------------------- figures
 
 
-def _spread(number: float, count: int) -> Tensor:
-    return number + 0.5 * ((torch.arange(count) + 0.5) / max(1, count) - 0.5)
-
-
 def summary(runs: list[Run]) -> str:
     """The 2 × 2 table in plain text: medians, and (lowest, highest) over the seeds."""
     lines = [f"{'heads':>5} {'experts':>8} {'hidden':>7} seeds  look-up            table"]
@@ -423,7 +427,7 @@ def plot_two_by_two(live: list[Run], recorded: list[Run]):
             group = select(recorded, heads=heads, experts=experts, hidden=HIDDEN)
             found = [getattr(run, kind) for run in group]
             label = "recorded, one point a seed" if number == 0 else None
-            at = _spread(number, len(found))
+            at = beside(number, len(found))
             ax.scatter(at, found, s=14, color=GREY, zorder=3, label=label)
             if found:
                 flat = names[number].replace("\n", " ")
@@ -535,9 +539,7 @@ def plot_collapse(live: list[Run], recorded: list[Run]):
                 for run in select(recorded, head_start=HEAD_START, balance=balance)
             ]
             label = "recorded, one point a seed" if number == 0 else None
-            ax.scatter(
-                _spread(number, len(found)), found, s=16, color=colour, label=label, zorder=3
-            )
+            ax.scatter(beside(number, len(found)), found, s=16, color=colour, label=label, zorder=3)
             if found:
                 words.append(f"{title}, {names[number]}: {min(found):.2f} to {max(found):.2f}")
         draw_live(
@@ -581,13 +583,7 @@ def routing_pictures(router: Router) -> dict[str, Tensor]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Repeat the recorded runs."""
-    parser = argparse.ArgumentParser(
-        prog="python -m attention_lab.heads_and_experts", description=__doc__.split("\n")[0]
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
-    repeat.add_argument("--out", type=Path, default=RECORDED)
-    repeat.add_argument("--seeds", type=int, default=10)
+    parser, _, _ = command_line("attention_lab.heads_and_experts", __doc__, RECORDED)
     chosen = parser.parse_args(arguments)
     record(chosen.out, chosen.seeds)
 

@@ -8,7 +8,6 @@ of the values, and a linear read-out of them leaves at least 1 - h/m of the vari
 `python -m attention_lab.lookups record` repeats the recorded runs (about seven minutes).
 """
 
-import argparse
 import json
 import math
 import sys
@@ -23,7 +22,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .figures import BLUE, GREY, ORANGE, VERMILION, heat_map, new_figure
-from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
+from .recordings import (
+    FOLDER,
+    beside,
+    command_line,
+    draw_live,
+    make_runs,
+    read_runs,
+    select,
+    write_runs,
+)
 from .training import train
 
 RECORDED = FOLDER / "lookups.json"
@@ -611,7 +619,7 @@ def plot_read_outs(live: list[Run], recorded: list[Run]):
     words = []
     for number, read_out in enumerate(READ_OUTS):
         group = select(recorded, read_out=read_out)
-        places = number + 0.5 * ((torch.arange(len(group)) + 0.5) / max(1, len(group)) - 0.5)
+        places = beside(number, len(group))
         shares = [run.share for run in group]
         label = "recorded, one point a seed" if number == 0 else None
         ax.scatter(places, shares, color=GREY, s=14, zorder=3, label=label)
@@ -722,11 +730,7 @@ def _column(asked: Tensor, token: int) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m attention_lab.lookups", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
-    repeat.add_argument("--out", type=Path, default=RECORDED)
-    repeat.add_argument("--seeds", type=int, default=10)
+    parser, commands, repeat = command_line("attention_lab.lookups", __doc__, RECORDED)
     repeat.add_argument("--more-seeds", type=int, default=60, help="for h = 4 and h = 8")
     one = commands.add_parser("run", help="train one reader and print what it leaves")
     one.add_argument("--heads", type=int, default=1)

@@ -6,7 +6,6 @@ curve have the same number of parameters. `python -m attention_lab.partitions re
 recorded runs (about 20 minutes).
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 
 from .figures import BLUE, GREEN, GREY, MAP, ORANGE, PALETTE, SKY, VERMILION, new_figure
 from .lookups import Heads, LookupTask, Reader, measure
-from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
+from .recordings import FOLDER, command_line, draw_live, make_runs, read_runs, select, write_runs
 from .training import one_thread, train
 
 RECORDED = FOLDER / "partitions.json"
@@ -735,11 +734,7 @@ def plot_cards(options: Callable[[int], list[int]]):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m attention_lab.partitions", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
-    repeat.add_argument("--out", type=Path, default=RECORDED)
-    repeat.add_argument("--seeds", type=int, default=10)
+    parser, commands, _ = command_line("attention_lab.partitions", __doc__, RECORDED)
     one = commands.add_parser("run", help="train one reader and print what it leaves")
     one.add_argument("--heads", type=int, default=8)
     one.add_argument("--key-width", type=int)

@@ -1,5 +1,6 @@
 """Recorded runs: small results that come with the course, and live ones drawn over them."""
 
+import argparse
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from .figures import BLUE
@@ -65,6 +67,34 @@ def write_runs(path: Path, command: str, task: Any, **kinds: list) -> None:
         text += f',\n "{kind}": [\n  {rows}\n ]'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text + "\n}\n", encoding="utf-8")
+
+
+def beside(place: float, count: int) -> Tensor:
+    """Where to draw `count` runs around `place`, side by side so that equal results stay visible.
+
+    Returns:
+        (count,)
+    """
+    return place + 0.5 * ((torch.arange(count) + 0.5) / max(1, count) - 0.5)
+
+
+def command_line(module: str, about: str, recorded: Path):
+    """A parser whose command `record` repeats the recorded runs.
+
+    Args:
+        module: name of the module that is run, e.g. "attention_lab.depth".
+        about: its docstring; the first line is shown.
+        recorded: the file that `record` writes by default.
+
+    Returns:
+        (parser, its commands, to which more can be added, the parser of `record`)
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
+    repeat.add_argument("--out", type=Path, default=recorded)
+    repeat.add_argument("--seeds", type=int, default=10)
+    return parser, commands, repeat
 
 
 def draw_live(axes, runs: list, places: list[float], shares: list[float] | None = None) -> None:

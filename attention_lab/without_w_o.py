@@ -14,7 +14,6 @@ give it.
 `python -m attention_lab.without_w_o record` repeats the recorded runs (a few minutes).
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
@@ -27,7 +26,16 @@ from torch import Tensor, nn
 
 from .figures import BLUE, GREY, VERMILION, new_figure
 from .lookups import LookupTask
-from .recordings import FOLDER, draw_live, make_runs, read_runs, select, write_runs
+from .recordings import (
+    FOLDER,
+    beside,
+    command_line,
+    draw_live,
+    make_runs,
+    read_runs,
+    select,
+    write_runs,
+)
 from .training import train
 
 RECORDED = FOLDER / "without_w_o.json"
@@ -396,7 +404,7 @@ def plot_slices(live: list[SliceRun], recorded: list[SliceRun]):
     for ax, reader in zip(axes, ("sliced", "dense"), strict=True):
         for number, w_o in enumerate(MIXINGS):
             shares = [run.share for run in select(recorded, reader=reader, w_o=w_o)]
-            at = number + 0.5 * ((torch.arange(len(shares)) + 0.5) / max(1, len(shares)) - 0.5)
+            at = beside(number, len(shares))
             label = "recorded, one point a seed" if number == 0 else None
             ax.scatter(at, shares, s=14, color=GREY, zorder=3, label=label)
             if shares:
@@ -437,7 +445,7 @@ def plot_stacks(runs: list[StackRun]):
     words = []
     for number, (name, wanted) in enumerate(groups):
         found = [run.accuracy for run in select(runs, **wanted)]
-        at = number + 0.5 * ((torch.arange(len(found)) + 0.5) / max(1, len(found)) - 0.5)
+        at = beside(number, len(found))
         colour = BLUE if wanted["with_w_o"] else VERMILION
         marker = "o" if wanted["with_w_o"] else "s"
         ax.scatter(at, found, s=16, color=colour, marker=marker, zorder=3)
@@ -458,13 +466,7 @@ def plot_stacks(runs: list[StackRun]):
 
 def main(arguments: list[str] | None = None) -> None:
     """Repeat the recorded runs, or make one run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m attention_lab.without_w_o", description=__doc__.split("\n")[0]
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    repeat = commands.add_parser("record", help="repeat the recorded runs and write them to a file")
-    repeat.add_argument("--out", type=Path, default=RECORDED)
-    repeat.add_argument("--seeds", type=int, default=10)
+    parser, commands, _ = command_line("attention_lab.without_w_o", __doc__, RECORDED)
     slices = commands.add_parser("slices", help="train one sliced layer")
     slices.add_argument("--w-o", choices=MIXINGS, default="absent")
     slices.add_argument("--reader", choices=READERS, default="sliced")

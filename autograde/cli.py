@@ -1,4 +1,4 @@
-"""The command line: check, grade, build, course, pack."""
+"""The command line: check, hint, grade, build, course, pack."""
 
 import json
 import sys
@@ -46,6 +46,25 @@ def check(
     console.print(results_table(results, "Visible cases"))
     if not all(result.passed for result in results.values()):
         raise typer.Exit(1)
+
+
+@app.command()
+def hint(
+    exercise: Annotated[str, typer.Argument(help="e.g. heads.split_heads")],
+    steps: Annotated[int, typer.Option(min=1, help="how many steps to unfold")] = 1,
+) -> None:
+    """Unfold the hints for an exercise, one step after another."""
+    from rich.markdown import Markdown
+
+    from .hints import hints_of
+    from .records import visible_exercise
+
+    name = visible_exercise(exercise).name
+    hints = hints_of(name)
+    for number, step in enumerate(hints[:steps], 1):
+        console.print(Markdown(f"**Hint {number} of {len(hints)}: {step.title}**\n\n{step.text}\n"))
+    if steps < len(hints):
+        console.print(f"One more: autograde hint {name} --steps {steps + 1}", highlight=False)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 from autograde.build.files import built_files, drift, lessons, stub, write_built
+from autograde.build.hints import written_hints
 from autograde.build.lessons import notebook_from_lesson
 from autograde.build.strip import solution_lines, strip_solutions
 from autograde.errors import AutogradeError
@@ -207,3 +208,23 @@ def test_a_learners_installation_checks_and_says_what_it_cannot_do(tmp_path, mak
         assert done.returncode == 2 and "only in the course's repository" in done.stderr.replace(
             "\n", " "
         ), done.stderr
+
+
+def test_every_exercise_has_hints_in_three_steps_in_its_notebook():
+    folded = {}
+    for lesson in lessons():
+        text = "\n".join(cell.source for cell in notebook_from_lesson(lesson).cells)
+        assert "[hints:" not in text
+        folded[lesson.stem] = text
+    everything = "\n".join(folded.values())
+    assert sorted(written_hints()) == sorted(EXERCISES)
+    for name, steps in written_hints().items():
+        assert len(steps) >= 3 and steps[0].title == "The idea", name
+        assert all(everything.count(step.text) == 1 for step in steps), name
+
+
+def test_hints_for_an_unknown_exercise_are_refused(tmp_path):
+    lesson = tmp_path / "99_wrong.py"
+    lesson.write_text("# %% [markdown]\n# [hints: heads.nope]\n")
+    with pytest.raises(AutogradeError, match=r"heads\.nope"):
+        notebook_from_lesson(lesson)

@@ -57,6 +57,13 @@ def test_grade_json_to_stdout_is_only_json(make_submission):
     assert len(json.loads(done.stdout)[0]["exercises"]) == len(EXERCISES)
 
 
+def test_hints_unfold_one_after_another():
+    first, all_of_them = (autograde("hint", "heads.split_heads", *n) for n in ((), ("--steps", 9)))
+    assert "Hint 1 of 3: The idea" in first.stdout and "Hint 2" not in first.stdout
+    assert "autograde hint heads.split_heads --steps 2" in first.stdout
+    assert "Hint 3 of 3: Almost code" in all_of_them.stdout and "--steps" not in all_of_them.stdout
+
+
 def test_build_check_passes_on_what_is_committed():
     done = autograde("build", "--check")
     assert done.returncode == 0, done.stdout
@@ -64,6 +71,7 @@ def test_build_check_passes_on_what_is_committed():
 
 BAD = {
     "unknown exercise": (["check", "heads.nope"], "There is no exercise 'heads.nope'"),
+    "unknown hint": (["hint", "heads.nope"], "There is no exercise 'heads.nope'"),
     "no library": (["check", "--lib", "/nowhere"], "There is no folder"),
     "no submission": (["grade", "/nowhere"], "There is no submission folder /nowhere"),
     "unknown assignment": (["grade", ".", "--assignment", "99"], "There is no assignment '99'"),
@@ -94,5 +102,5 @@ def test_help_is_quick_because_it_imports_no_torch():
     code += "try: main()\nfinally: assert 'torch' not in sys.modules, 'torch was imported'"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("check", "grade", "build", "course", "pack"):
+    for command in ("check", "hint", "grade", "build", "course", "pack"):
         assert command in done.stdout

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load
 
+from autograde import hints
 from autograde.exercises import EXERCISES
 
 from .concept_map import concept_map
+from .hints import recorded_hints
 from .lessons import notebook_from_lesson, notebook_text
 from .records import recorded_files
 from .strip import strip_module
@@ -40,7 +42,8 @@ def built_files() -> dict[str, str | bytes]:
     for lesson in lessons():
         files[f"notebooks/{lesson.stem}.ipynb"] = notebook_text(notebook_from_lesson(lesson))
     files["docs/concept_map.md"] = concept_map(lessons())
-    for name, content in recorded_files().items():
+    recorded = {**recorded_files(), hints.FILE: recorded_hints()}
+    for name, content in recorded.items():
         files[f"autograde/recorded/{name}"] = content
     return files
 

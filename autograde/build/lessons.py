@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from autograde.errors import AutogradeError
 from autograde.exercises import EXERCISES
 
+from .hints import unfold_hints
 from .strip import strip_solutions
 
 ANSWER_STUB = "*Write your answer here.*"
@@ -32,6 +33,7 @@ def notebook_from_lesson(lesson: Path, *, solved: bool = False) -> NotebookNode:
         if not solved:
             stub = CODE_STUB if cell.cell_type == "code" else ANSWER_STUB
             cell.source = strip_solutions(cell.source, stub)
+        cell.source = unfold_hints(cell.source)
         if "nbgrader" in cell.metadata:
             cell.metadata.nbgrader = _complete(cell, lesson)
         cell.id = _cell_id(cell, seen)

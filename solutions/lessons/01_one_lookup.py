@@ -123,24 +123,7 @@ print(f"largest float32: {torch.finfo(torch.float32).max:.3g}")
 #
 # **Write `softmax` in [`mha_lib/attention.py`](../mha_lib/attention.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# You may subtract any number from all scores of a row. Which one makes sure that no exponential is
-# above 1, and that the sum is at least 1?
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# "A row" runs along `dim`. What you subtract, and what you divide by, must have size 1 there to
-# broadcast: look for `keepdim`.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Three steps: the largest score along `dim` (`amax`); the exponentials of what is left when it is
-# subtracted; these divided by their sum along the same `dim`.
-#
-# </details>
+# [hints: attention.softmax]
 
 # %% nbgrader={"grade": true, "grade_id": "attention-softmax"}
 check("attention.softmax")
@@ -176,23 +159,7 @@ for shift in (0, 100, 10_000):
 #
 # **Write `causal_mask` in [`mha_lib/attention.py`](../mha_lib/attention.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Number the positions 0 … T - 1 and compare every query's position with every key's.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# A column (T, 1) compared with a row (1, T) broadcasts to (T, T). The diagonal belongs to the mask:
-# a token may look at itself.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `torch.arange` gives the positions, indexing with `None` adds a dimension, `<=` or `>=` compares.
-# `torch.tril` on a boolean matrix of ones does as well. Refuse a negative number first.
-#
-# </details>
+# [hints: attention.causal_mask]
 
 # %% nbgrader={"grade": true, "grade_id": "attention-causal_mask"}
 check("attention.causal_mask")
@@ -215,23 +182,7 @@ check("attention.causal_mask")
 #
 # **Write `padding_mask` in [`mha_lib/attention.py`](../mha_lib/attention.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Key $j$ is real when $j$ is smaller than the length of its sentence.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# Positions (T) against lengths (B, 1) give (B, T). Put the two dimensions of size 1 *between* B and
-# T: the last dimension of the scores is the key.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `torch.as_tensor` accepts a list and a tensor alike. Look at every length before you use it: below
-# 0 or above T is a `ValueError` that names the number. Then compare, then add the dimensions.
-#
-# </details>
+# [hints: attention.padding_mask]
 
 # %% nbgrader={"grade": true, "grade_id": "attention-padding_mask"}
 check("attention.padding_mask")
@@ -295,40 +246,7 @@ print("attention to nothing: ", fused.tolist())
 # **Write `scaled_dot_product_attention` in [`mha_lib/attention.py`](../mha_lib/attention.py).** Why $\sqrt d$, of all things,
 # we measure right after.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Compare, scale, mask, softmax, blend. Two matrix products and your own `softmax` do it, for any
-# number of leading dimensions. For now, forget the row that is blocked throughout.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (…, T_q, d) @ (…, d, T_k) gives the scores (…, T_q, T_k). So the *last two* dimensions of `k`
-# change places: `.T` or `transpose(0, 1)` do something else as soon as there is a batch. And $d$ is
-# the width of `q`, whatever the width of `v`.
-#
-# </details>
-# <details><summary>Hint 3: the mask</summary>
-#
-# `masked_fill` returns a new tensor and fills where *its* argument is True; your mask is True where
-# nothing is to be filled. Fill with a number so low that its exponential is exactly 0 beside any
-# other; -10 is not low enough.
-#
-# </details>
-# <details><summary>Hint 4: the blocked row</summary>
-#
-# $-\infty - (-\infty)$ is NaN. The lowest *finite* number of the dtype (`torch.finfo`) has no such
-# trouble, and gives a blocked row even weights; weights of blocked keys can be set to exactly 0
-# once more after the softmax. In all other rows that changes nothing.
-#
-# </details>
-# <details><summary>Hint 5: impossible arguments</summary>
-#
-# Compare the last dimension of q and k, and the number of keys and values, before computing.
-# Whether a mask fits, `mask.expand(scores.shape)` knows; it raises a `RuntimeError`, which you turn
-# into a `ValueError` with both shapes in the message.
-#
-# </details>
+# [hints: attention.scaled_dot_product_attention]
 
 # %% nbgrader={"grade": true, "grade_id": "attention-scaled_dot_product_attention"}
 check("attention.scaled_dot_product_attention")

@@ -87,25 +87,7 @@ predict(
 #
 # **Write `single_head_attention` in [`mha_lib/single.py`](../mha_lib/single.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Everything difficult is in your function of notebook 1. What is new are three matrix products in
-# front of it, with a matrix of its own each.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, T, D) times (D, d) is (B, T, d): the product works on the last dimension and leaves the batch
-# alone. $W_V$ may be of another width, d_v; that is the width of the output.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# The file already imports `scaled_dot_product_attention`: give it three products with `@` and the
-# mask, and return both things it returns. Before that, compare the first dimension of each matrix
-# with the last of `x`; if they differ, raise a `ValueError` that names both numbers.
-#
-# </details>
+# [hints: single.single_head_attention]
 
 # %% nbgrader={"grade": true, "grade_id": "single-single_head_attention"}
 check("single.single_head_attention")
@@ -186,31 +168,7 @@ lookups.slide_the_blend()
 #
 # **Write `independent_heads` in [`mha_lib/single.py`](../mha_lib/single.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Two ways: call your single head once for each head and stack the results, or let broadcasting do
-# all heads in one product. The first is easier to get right, the second is faster. Start with the
-# first.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# The heads are dimension 1 of the result. Stacking h results (B, T, d) there gives (B, h, T, d).
-# With broadcasting: (B, 1, T, D) times (h, D, d) is (B, h, T, d).
-#
-# A mask broadcasts to (B, h, T, T). It may have a head dimension, of size 1 or h, and it may have
-# fewer dimensions.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Broadcasting: `x[:, None]` puts in a dimension of size 1; then three products and one call, as
-# for a single head; the mask can be passed on as it is. With a loop, `torch.stack(parts, dim=1)`, and
-# each head needs its part of the mask: `mask.expand(B, h, T, T)[:, i]`.
-#
-# All three matrices must agree in h, and their second dimension must be D; else a `ValueError`.
-#
-# </details>
+# [hints: single.independent_heads]
 
 # %% nbgrader={"grade": true, "grade_id": "single-independent_heads"}
 check("single.independent_heads")
@@ -235,21 +193,7 @@ check("single.independent_heads")
 # **Write `unexplained_floor` in [`mha_lib/single.py`](../mha_lib/single.py).** It returns the *share* of the variance, a
 # number between 0 and 1.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Units left, divided by units there are.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# Two whole numbers in, one float out. A share is never negative, however many heads there are.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `max` keeps a number from falling below 0. Numbers below 1 raise a `ValueError` that names them.
-#
-# </details>
+# [hints: single.unexplained_floor]
 
 # %% nbgrader={"grade": true, "grade_id": "single-unexplained_floor"}
 check("single.unexplained_floor")

@@ -123,25 +123,7 @@ predict(
 #
 # **Write `split_heads` in [`mha_lib/heads.py`](../mha_lib/heads.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# The slices of one token already lie one after the other in its row: saying that a row of h·d
-# numbers is a table of h rows of d moves nothing. What remains is the order of the dimensions.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, T, h·d) → (B, T, h, d) → (B, h, T, d). The first arrow cuts one dimension in two, the second
-# lets two dimensions change places. Jumping straight to the last shape is another thing.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `reshape` with four sizes, then `transpose` with two numbers. Before that: if h does not divide
-# the width (use `%`), raise a `ValueError` that names both numbers. No head at all is impossible
-# too.
-#
-# </details>
+# [hints: heads.split_heads]
 
 # %% nbgrader={"grade": true, "grade_id": "heads-split_heads"}
 check("heads.split_heads")
@@ -190,23 +172,7 @@ outcome(
 #
 # **Write `merge_heads` in [`mha_lib/heads.py`](../mha_lib/heads.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Undo the steps of `split_heads`, last one first.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, h, T, d) → (B, T, h, d) → (B, T, h·d).
-#
-# </details>
-# <details><summary>Hint 3: "view size is not compatible"</summary>
-#
-# A transposed tensor still lies in memory in its old order: PyTorch only reads it differently. The
-# last arrow needs the new order for real. `view` never copies, and refuses; `reshape` copies when
-# it has to.
-#
-# </details>
+# [hints: heads.merge_heads]
 
 # %% nbgrader={"grade": true, "grade_id": "heads-merge_heads"}
 check("heads.merge_heads")
@@ -247,24 +213,7 @@ for num_heads in (1, 2, 3, 4, 6, 12):
 # **Write `multi_head_attention` in [`mha_lib/heads.py`](../mha_lib/heads.py).** Gradients need no attention of yours:
 # PyTorch follows whatever you compute.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Follow the picture from left to right. Project first, then split.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# `x @ w_q` is (B, T, h·d). q, k and v are (B, h, T, d) when they enter your attention function; a
-# mask that broadcasts to (B, h, T, T) can be handed on as it is. What comes back is (B, h, T, d),
-# with weights (B, h, T, T). Do not compute d from D: it follows from the width of the projections.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Three times project and split; one call that returns two things; merge the first of them and
-# multiply by `w_o` from the right; return that and the second.
-#
-# </details>
+# [hints: heads.multi_head_attention]
 
 # %% nbgrader={"grade": true, "grade_id": "heads-multi_head_attention"}
 check("heads.multi_head_attention")

@@ -70,24 +70,7 @@ predict(
 # **Write `shape_trail` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).** The result is a dictionary with these eight names
 # and tuples as values, for any sizes.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Nothing has to be computed with tensors. Only three different shapes occur in the eight places.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, T, D) wherever the heads are side by side; (B, h, T, d) wherever they are apart; (B, h, T, T)
-# wherever tokens are compared with tokens.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Check first: if h does not divide D (`%`), raise a `ValueError` that names both. Then d is
-# `d_model // num_heads`; put the three shapes into three variables, and return a dictionary with
-# eight entries.
-#
-# </details>
+# [hints: sizing.shape_trail]
 
 # %% nbgrader={"grade": true, "grade_id": "sizing-shape_trail"}
 check("sizing.shape_trail")
@@ -154,25 +137,7 @@ for num_heads in (1, 2, 4, 12, 48, 192, 768):
 #
 # **Write `unpack_qkv` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Two cuts, one after the other: first into q, k and v, then each of them into heads. You wrote the
-# second cut in notebook 3; `split_heads` is imported at the top of the file.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, T, 3·D) → three times (B, T, D) → three times (B, h, T, d). What is the offset of the first
-# key in a row? And of the first value?
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# If 3·h does not divide the width, raise a `ValueError` that names h and the width. A tensor has a
-# method `chunk(pieces, dim)`; it returns the pieces in their order. Return three results of
-# `split_heads`, queries first.
-#
-# </details>
+# [hints: sizing.unpack_qkv]
 
 # %% nbgrader={"grade": true, "grade_id": "sizing-unpack_qkv"}
 check("sizing.unpack_qkv")
@@ -288,25 +253,7 @@ with torch.inference_mode():
 #
 # **Write `count_attention_parameters` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# A matrix (m, n) has m·n numbers, and its bias n, one for each column. First find out h_kv and d,
-# then fill in the table.
-#
-# </details>
-# <details><summary>Hint 2: the arguments</summary>
-#
-# `None` stands for the usual case: `num_kv_heads` is h, `head_dim` is D / h. Ask `is None`, and not
-# whether the value is true: 0 key heads is impossible, not usual. Only when `head_dim` is missing
-# must h divide D. And h_kv must divide h, else the groups are not equal.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Two widths are enough: `num_heads * head_dim` and `num_kv_heads * head_dim`. Weights: D times the
-# first, twice D times the second, the first times D. Biases: the first, twice the second, D.
-#
-# </details>
+# [hints: sizing.count_attention_parameters]
 
 # %% nbgrader={"grade": true, "grade_id": "sizing-count_attention_parameters"}
 check("sizing.count_attention_parameters")
@@ -383,23 +330,7 @@ for name, arguments in layers.items():
 #
 # **Write `count_attention_flops` in [`mha_lib/sizing.py`](../mha_lib/sizing.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Fill in the table, then multiply each line by how often it happens.
-#
-# </details>
-# <details><summary>Hint 2: who happens how often</summary>
-#
-# The projections make all heads at once: count them B times. The two lines of the look-up happen
-# for each head of each sequence: B·h times.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `num_heads` enters twice into the look-up, once as a factor and once inside of d. Keep `//` for d,
-# so that the result is a whole number, and raise a `ValueError` first if h does not divide D.
-#
-# </details>
+# [hints: sizing.count_attention_flops]
 
 # %% nbgrader={"grade": true, "grade_id": "sizing-count_attention_flops"}
 check("sizing.count_attention_flops")

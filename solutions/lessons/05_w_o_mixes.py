@@ -85,23 +85,7 @@ show(fig, alt=alt)
 #
 # **Write `output_slices` in [`mha_lib/mixing.py`](../mha_lib/mixing.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# The rows of a head are neighbours, head 0's first. Nothing has to be moved or computed.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (h·d, D) → (h, d, D): the *first* dimension is cut in two, the second stays. In `split_heads` it
-# was the last one, and a transpose followed; does one have to follow here?
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# One `reshape` with three sizes. Before that, if h does not divide the number of rows, a
-# `ValueError` that names both.
-#
-# </details>
+# [hints: mixing.output_slices]
 
 # %% nbgrader={"grade": true, "grade_id": "mixing-output_slices"}
 check("mixing.output_slices")
@@ -114,24 +98,7 @@ check("mixing.output_slices")
 #
 # **Write `head_writes` in [`mha_lib/mixing.py`](../mha_lib/mixing.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# A product for each head: its outputs, (B, T, d), times its slice, (d, D). With a loop, or all in
-# one product: the slices already have the heads as a dimension.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, h, T, d) @ (h, d, D) → (B, h, T, D): `@` works on the last two dimensions and broadcasts
-# what stands in front. The result has the tokens before the heads: (B, T, h, D).
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# h and d stand in `head_out.shape`. If W_O has not h·d rows, raise a `ValueError` that names h·d
-# and the number of rows. Then one `@` with `output_slices(...)`, and one `transpose`.
-#
-# </details>
+# [hints: mixing.head_writes]
 
 # %% nbgrader={"grade": true, "grade_id": "mixing-head_writes"}
 check("mixing.head_writes")
@@ -241,25 +208,7 @@ outcome(
 #
 # **Write `ablate_heads` in [`mha_lib/mixing.py`](../mha_lib/mixing.py).** `heads` is a list of numbers, such as `[2, 0]`.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Two ways: set the outputs of these heads to zero, then merge and project as ever; or add up the
-# writes of the heads that stay.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# The heads are dimension 1 of `head_out`, (B, h, T, d). Whoever calls your function will want to
-# use `head_out` again, so change a copy.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `kept = head_out.clone()`, then assign 0 to `kept[:, …]` with the list in place of the dots,
-# then `merge_heads` and `@`. PyTorch takes -1 for the last head: so first check that every number
-# is in 0 … h-1, and raise a `ValueError` with the number and h if not.
-#
-# </details>
+# [hints: mixing.ablate_heads]
 
 # %% nbgrader={"grade": true, "grade_id": "mixing-ablate_heads"}
 check("mixing.ablate_heads")

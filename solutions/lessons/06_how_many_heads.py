@@ -95,24 +95,7 @@ show(fig, alt=alt)
 #
 # **Write `head_scores_rank` in [`mha_lib/partition.py`](../mha_lib/partition.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# For each head: its columns of both matrices, one product, one rank.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# Head i owns the columns i·d … (i+1)·d - 1, all D rows of them. (D, d) times (d, D) is (D, D): the
-# transpose stands on $W_K$. The result is a Python list of h whole numbers.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Check first, with `%`, that h divides the width; otherwise a `ValueError` that names both. Then a
-# loop over the heads; in it `torch.linalg.matrix_rank(...)` of a product with `.T`, made a number
-# by `int(...)`.
-#
-# </details>
+# [hints: partition.head_scores_rank]
 
 # %% nbgrader={"grade": true, "grade_id": "partition-head_scores_rank"}
 check("partition.head_scores_rank")
@@ -393,23 +376,7 @@ print([partitions.least_key_width(pattern) for pattern in partitions.random_patt
 #
 # **Write `head_count_options` in [`mha_lib/partition.py`](../mha_lib/partition.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Go through the wanted widths; each that divides D gives one head count.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# The result is a list of whole numbers, head counts and not widths, smallest first, none twice. The
-# wanted widths may come in any order, and the larger width gives the smaller count.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# A set comprehension with `//`, and `%` in its condition, inside of `sorted(...)`. Before it, a
-# `ValueError` with the number, if D or a width is below 1.
-#
-# </details>
+# [hints: partition.head_count_options]
 
 # %% nbgrader={"grade": true, "grade_id": "partition-head_count_options"}
 check("partition.head_count_options")

@@ -81,22 +81,7 @@ show(fig, alt=alt)
 #
 # **Write `count_attention_computations` in [`mha_lib/layers.py`](../mha_lib/layers.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# First count attentions, then multiply by the heads of each.
-#
-# </details>
-# <details><summary>Hint 2: the numbers</summary>
-#
-# `num_layers` does not contain `decoder_layers`: GPT-2 is called with 12, 12 and nothing else.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Before the one line of arithmetic: layers below 0 or heads below 1 raise a `ValueError` that
-# names the number.
-#
-# </details>
+# [hints: layers.count_attention_computations]
 
 # %% nbgrader={"grade": true, "grade_id": "layers-count_attention_computations"}
 check("layers.count_attention_computations")
@@ -133,24 +118,7 @@ outcome(
 # **Write `attention_stack` in [`mha_lib/layers.py`](../mha_lib/layers.py).** `layers` is a list of
 # dictionaries with the keys `w_q`, `w_k`, `w_v`, `w_o`.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# A loop over the layers. Your `multi_head_attention` does the work of one; you add its output to
-# what it read, and hand the sum on.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# x stays (B, T, D) from layer to layer, that is why it can be stacked. Each layer gives weights
-# (B, h, T, T); L of them, along a *new* first dimension, are (L, B, h, T, T).
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Keep the weights in a list, `torch.stack` at the end. Write `x = x + …` and not `x += …`: the
-# second changes the caller's tensor. Every layer gets the mask.
-#
-# </details>
+# [hints: layers.attention_stack]
 
 # %% nbgrader={"grade": true, "grade_id": "layers-attention_stack"}
 check("layers.attention_stack")
@@ -296,23 +264,7 @@ outcome(
 # **Write `induction_score` in [`mha_lib/layers.py`](../mha_lib/layers.py).** One score a head: (h,),
 # or (L, h) for a stack's weights; the batch is averaged over.
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# T - p entries of each table, all on one diagonal; their mean, and then the mean over the batch.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# Index the last two dimensions with two lists of numbers, rows and columns: (…, B, h, T, T) →
-# (…, B, h, T - p). Then two means. Which dimension is the batch, counted from behind?
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `t = torch.arange(period, num_tokens)` and `weights[..., t, …]`. First raise a `ValueError` that
-# names the period, unless it lies in 1 … T - 1.
-#
-# </details>
+# [hints: layers.induction_score]
 
 # %% nbgrader={"grade": true, "grade_id": "layers-induction_score"}
 check("layers.induction_score")

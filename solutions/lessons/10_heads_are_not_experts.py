@@ -101,24 +101,7 @@ predict(
 #
 # **Write `top_k_router` in [`mha_lib/experts.py`](../mha_lib/experts.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Three steps: scores, softmax over all experts, keep the k largest. Then, if asked, make the kept
-# ones sum to 1.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# (B, T, D) @ (D, E) → (B, T, E), softmax along the last dimension, then (B, T, k) weights and (B, T,
-# k) indices. `torch.topk` returns both, the largest first.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# First, if k is not between 1 and `w_gate.shape[1]`, a `ValueError` that names both. To renormalise,
-# divide by `weights.sum(-1, keepdim=True)`.
-#
-# </details>
+# [hints: experts.top_k_router]
 
 # %% nbgrader={"grade": true, "grade_id": "experts-top_k_router"}
 check("experts.top_k_router")
@@ -136,25 +119,7 @@ check("experts.top_k_router")
 #
 # **Write `moe_feed_forward` in [`mha_lib/experts.py`](../mha_lib/experts.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Go through the experts. For each, find the tokens that chose it, send only those through its two
-# matrices, and add the result, times the weight, to the output at these tokens.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# `indices == e` is (B, T, k); `.any(-1)` makes it (B, T), a mask that picks tokens: `x[mine]` is
-# (n, D), n being the number of tokens of this expert. Its weights are (n,).
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# Start with zeros like x. In the loop: the mask; the weight of expert e at each token, which is
-# `weights` summed over the last dimension where `indices == e`; `F.gelu(x[mine] @ w_in[e])`, times
-# `w_out[e]`; and `out[mine] += ...`.
-#
-# </details>
+# [hints: experts.moe_feed_forward]
 
 # %% nbgrader={"grade": true, "grade_id": "experts-moe_feed_forward"}
 check("experts.moe_feed_forward")
@@ -169,23 +134,7 @@ check("experts.moe_feed_forward")
 #
 # **Write `count_moe_parameters` in [`mha_lib/experts.py`](../mha_lib/experts.py).**
 #
-# <details><summary>Hint 1: the idea</summary>
-#
-# Which matrices does a token meet? Those of its k experts, and the whole router: it must score all
-# experts in order to choose.
-#
-# </details>
-# <details><summary>Hint 2: the shape</summary>
-#
-# Router (D, E); each expert (D, F) and (F, D); no biases.
-#
-# </details>
-# <details><summary>Hint 3: almost code</summary>
-#
-# `expert = 2 * d_model * d_ff` and `router = d_model * num_experts`; the rest is two sums. A k that
-# is not 1 … E raises a `ValueError` that names both.
-#
-# </details>
+# [hints: experts.count_moe_parameters]
 
 # %% nbgrader={"grade": true, "grade_id": "experts-count_moe_parameters"}
 check("experts.count_moe_parameters")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .values import plain
+from .values import HeadLoss, plain
 
 MESSAGE_CHARACTERS = 600  # of a learner's exception: the rest is cut
 
@@ -105,6 +105,8 @@ def _copy(value: Any) -> Any:
             return [_copy(item) for item in value]
         case dict():
             return {key: _copy(item) for key, item in value.items()}
+        case HeadLoss():  # described as data up to here
+            return value.function()
     return value
 
 

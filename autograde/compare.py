@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from .calls import Outcome
-from .values import Other
+from .values import HeadLoss, Other
 
 TOLERANCE = 1e-5
 SKETCH_TOLERANCE = 3e-5  # looser than TOLERANCE: a sum of many numbers may cancel
@@ -176,7 +176,7 @@ def _sketch(value: Any) -> list | str:
             return [type(value).__name__, *[_sketch(item) for item in value]]
         case dict():
             return ["dict", *[[key, _sketch(value[key])] for key in sorted(value)]]
-        case bool() | None | str() | Other():
+        case bool() | None | str() | Other() | HeadLoss():
             return describe(value)
         case int() | float():
             array, what = np.array(float(value)), "number"

@@ -2,11 +2,13 @@
 
 A value is None, a bool, a number, a string, a tensor, or a list, tuple or dictionary (with string
 keys) of values. It is written as a JSON tree beside a table of tensors in the safetensors format:
-nothing executable is ever encoded or decoded.
+nothing executable is ever encoded or decoded. A function to be called with travels as the numbers
+that describe it (`HeadLoss`); who receives it makes the function.
 """
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,49 @@ class Other:
     """Stands for a result that is no plain value; only the name of its type travels."""
 
     type_name: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadLoss:
+    """Describes a loss that depends on which heads of a model are on.
+
+    With off = 1 - head_mask, flattened: loss = base + alone · off + off · (together @ off). Heads
+    act together, so that the effect of two is not the sum of their single effects.
+
+    Attributes:
+        alone: (L, h), float64.
+        together: (L·h, L·h), float64.
+        base: the loss with all heads on.
+        spoils: whether the function clears the mask it was given, once it has read it.
+    """
+
+    alone: Tensor
+    together: Tensor
+    base: float = 1.0
+    spoils: bool = False
+
+    def function(self) -> Callable[[Tensor], float]:
+        """The function itself, with numbers of its own."""
+        alone = self.alone.double().flatten().clone()
+        together = self.together.double().clone()
+        shape, base, spoils = tuple(self.alone.shape), self.base, self.spoils
+
+        def loss_fn(head_mask: Tensor) -> float:
+            """The loss with the heads that the mask (L, h) has 1.0 for; 0.0 turns one off."""
+            if not isinstance(head_mask, Tensor) or not head_mask.is_floating_point():
+                raise ValueError(f"head_mask must be a float tensor of shape {shape}")
+            if tuple(head_mask.shape) != shape:
+                raise ValueError(f"head_mask must be {shape}, got {tuple(head_mask.shape)}")
+            off = 1 - head_mask.detach().double().flatten()  # (L·h,)
+            loss = base + alone @ off + off @ together @ off
+            if spoils:
+                head_mask.data.zero_()
+            return loss.item()
+
+        return loss_fn
+
+    def __repr__(self) -> str:
+        return f"a function of a mask {tuple(self.alone.shape)}"
 
 
 def plain(value: Any) -> Any:
@@ -77,6 +122,9 @@ def flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
             return [flatten(item, tensors) for item in value]
         case dict():
             return {"$dict": {key: flatten(item, tensors) for key, item in value.items()}}
+        case HeadLoss():
+            parts = [value.alone, value.together, value.base, value.spoils]
+            return {"$head_loss": flatten(parts, tensors)}
         case Other():
             return {"$other": value.type_name}
     return value
@@ -99,9 +147,18 @@ def restore(tree: Any, tensors: dict[str, Tensor]) -> Any:
             return tuple(restore(item, tensors) for item in items)
         case {"$dict": dict(items)}:
             return {key: restore(item, tensors) for key, item in items.items()}
+        case {"$head_loss": list(parts)}:
+            return _head_loss([restore(part, tensors) for part in parts])
         case {"$other": str(name)}:
             return Other(name)
     raise BadMessage("not a plain value")
+
+
+def _head_loss(parts: list) -> HeadLoss:
+    match parts:
+        case [Tensor(), Tensor(), float(), bool()]:
+            return HeadLoss(*parts)
+    raise BadMessage("no loss")
 
 
 def tensor_bytes(tensors: dict[str, Tensor]) -> bytes:

@@ -472,9 +472,9 @@ outcome(
 #   differently there, and so can a GPU. Neither is measured here.
 #
 # In short: **parameters and FLOPs do not depend on h; the number of weights does, as h·T², and on a
-# real machine so does the time.** Compare the step from 1 to 12 heads with that from 12 to 192: the usual
-# sizes (8 heads of 64 in the base model of Vaswani et al. 2017, 12 of 64 in GPT-2) lie on the side
-# where the difference is small. How low d can go before the *results* suffer is the question of
+# real machine so does the time.** Compare the step from 1 to 12 heads with that from 12 to 192. The
+# usual sizes (8 heads of 64 in the base model of Vaswani et al. 2017, 12 of 64 in GPT-2) lie on the
+# side where the difference is small. How low d can go before the *results* suffer is the question of
 # notebook 6.
 #
 # ## Break it: which order was read?

@@ -474,7 +474,7 @@ outcome(
 )
 
 # %% [markdown]
-# So a top-1 layer keeps the probability as the weight (as Fedus et al. do); with k = 2 or more the
+# So a top-1 layer keeps the probability as the weight (as Fedus et al. do). With k = 2 or more the
 # ratio of the kept weights carries a gradient, and both conventions work.
 #
 # ## Mixtral has Mistral's attention, exactly

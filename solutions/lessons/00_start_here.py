@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       A lens is one way of looking: every word gives every word a weight, and different lenses
+#       give the same sentence different weights.
+#     explained: "A first look: two lenses on one sentence"
+#     measured: "A first look: two lenses on one sentence"
+#     drawn: "A first look: two lenses on one sentence"
+# ---
+
 # %% [markdown]
 # # 0 · Start here
 #

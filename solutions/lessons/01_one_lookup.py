@@ -1,3 +1,15 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       Attention is a soft look-up: compare a query with all keys, turn the scores into weights
+#       that sum to 1, return the blend of the values; dividing by √d keeps the softmax from
+#       saturating.
+#     explained: "A dictionary that answers softly"
+#     measured: "Measure: why divide by √d?"
+#     drawn: "The sentence looks itself up"
+# ---
+
 # %% [markdown]
 # # 1 · One look-up
 #

@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       A single head gives each token one weighting and so one blend; h heads with W_Q, W_K and
+#       W_V of their own give h independent ones.
+#     explained: "Two questions, one row of weights"
+#     measured: "Measure: how many heads for four look-ups?"
+#     drawn: "Measure: every weight, the best read-out"
+# ---
+
 # %% [markdown]
 # # 2 · One head, one blend
 #

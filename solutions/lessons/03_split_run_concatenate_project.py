@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       Multi-head attention splits the projected row into h slices, runs a look-up in each,
+#       concatenates and projects: the shape that went in comes out.
+#     explained: "The four steps in one picture"
+#     measured: "Measure: one by one, all at once, and PyTorch's"
+#     drawn: "Break it: who hears whom?"
+# ---
+
 # %% [markdown]
 # # 3 · Split, run, concatenate, project
 #

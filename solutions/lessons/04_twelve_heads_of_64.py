@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       12 heads of 64 fill a width of 768: four 768 × 768 matrices whatever h is; neither
+#       parameters nor FLOPs depend on the number of heads.
+#     explained: "Build 1: shape_trail"
+#     measured: "Measure: is the time as indifferent as the FLOPs?"
+#     drawn: "12 × 64 = 768, to scale"
+# ---
+
 # %% [markdown]
 # # 4 · Twelve heads of 64
 #

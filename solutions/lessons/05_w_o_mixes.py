@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       Concatenate and project is the sum of what each head writes; W_O chooses where each head
+#       writes, and interaction comes from what follows.
+#     explained: "The last step, seen as a sum"
+#     measured: "Measure: does its absence cost anything?"
+#     drawn: "Where may a head write?"
+# ---
+
 # %% [markdown]
 # # 5 · W_O mixes
 #

@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       The head count is a partition of the width and not free capacity: more heads are more
+#       look-ups, each of lower rank; practice settles on heads 64 or 128 wide.
+#     explained: "Cutting, not adding"
+#     measured: "Measure: one width, twelve partitions"
+#     drawn: "Where 8, 12, 16 and 32 come from"
+# ---
+
 # %% [markdown]
 # # 6 · How many heads?
 #

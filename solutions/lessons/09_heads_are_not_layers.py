@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       Heads of a layer work side by side on the same input, layers one after the other: 12
+#       layers of 12 heads are 144 attention patterns, but a chain of 12.
+#     explained: "A grid with a direction"
+#     measured: "Train both"
+#     drawn: "Look inside"
+# ---
+
 # %% [markdown]
 # # 9 · Heads are not layers
 #

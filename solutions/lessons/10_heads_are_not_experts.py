@@ -1,3 +1,14 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       Heads belong to attention and all of them work for every token; a mixture of experts
+#       varies the feed-forward network, and a router picks a few experts for each token.
+#     explained: "The other half of a block"
+#     measured: "Measure: the 2 × 2 table"
+#     drawn: "Who looks where"
+# ---
+
 # %% [markdown]
 # # 10 · Heads are not experts
 #

@@ -1,9 +1,11 @@
 """From outcomes to a verdict: right or wrong, which known mistake, and a message that helps."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .calls import Outcome
 from .compare import describe, fingerprint, kind, mismatch, same_fingerprint
+from .habits import HABITS, habit
 from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
 
@@ -21,7 +23,17 @@ def judge(exercise: RecordedExercise, call: Call) -> ExerciseResult:
         outcomes.append(call(case))
         if outcomes[-1].final:
             break
-    return verdict(exercise, outcomes)
+    result = verdict(exercise, outcomes)
+    if result.status == "failed" and result.score == 0 and not result.misconception:
+        return _with_habit(result, habit(exercise, outcomes, call))
+    return result
+
+
+def _with_habit(result: ExerciseResult, name: str | None) -> ExerciseResult:
+    if name is None:
+        return result
+    lines = [result.message, f"What happened: {HABITS[name].says}", f"Hint: {HABITS[name].hint}"]
+    return replace(result, misconception=name, message="\n".join(lines))
 
 
 def verdict(exercise: RecordedExercise, outcomes: list[Outcome]) -> ExerciseResult:

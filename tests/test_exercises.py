@@ -9,8 +9,10 @@ from autograde.build.records import VISIBLE_SEED
 from autograde.calls import invoke
 from autograde.exercises import EXERCISES
 from autograde.exercises.entry import Draw, record
+from autograde.habits import HABITS
 from autograde.judge import judge
 from solutions.attention import scaled_dot_product_attention
+from solutions.heads import multi_head_attention
 
 SEEDS = [VISIBLE_SEED, *range(20)]
 
@@ -119,8 +121,42 @@ def test_two_mistakes_at_once_are_not_called_one(grade):
     assert "not divided by sqrt(d)" in result.message
 
 
+def _with_dropout(q, k, v, mask=None):
+    out, weights = scaled_dot_product_attention(q, k, v, mask)
+    return out, torch.dropout(weights, 0.1, True)
+
+
+def _with_new_layer(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
+    w_o = torch.nn.Linear(*w_o.shape, bias=False).weight.T
+    return multi_head_attention(x, w_q, w_k, w_v, w_o, num_heads, mask)
+
+
+def _in(dtype):
+    def look_up(q, k, v, mask=None):
+        out, weights = scaled_dot_product_attention(q.to(dtype), k.to(dtype), v.to(dtype), mask)
+        return out.float(), weights.float()
+
+    return look_up
+
+
+@pytest.mark.parametrize(
+    "name, function, habit",
+    [
+        ("attention.scaled_dot_product_attention", _with_dropout, "answer_changes"),
+        ("heads.multi_head_attention", _with_new_layer, "answer_changes"),
+        ("attention.scaled_dot_product_attention", _in(torch.float16), "half_precision"),
+        ("attention.scaled_dot_product_attention", _in(torch.bfloat16), "half_precision"),
+    ],
+)
+def test_a_mistake_that_any_function_can_have_is_named(grade, name, function, habit):
+    for seed in SEEDS:
+        result = grade(name, seed, function)
+        assert (result.score, result.misconception) == (0, habit), result.message
+        assert HABITS[habit].says in result.message and HABITS[habit].hint in result.message
+
+
 def test_names_of_mistakes_are_unique():
-    names = [m.name for e in EXERCISES.values() for m in e.misconceptions]
+    names = [m.name for e in EXERCISES.values() for m in e.misconceptions] + [*HABITS]
     assert len(names) == len(set(names))
 
 

@@ -22,6 +22,7 @@ import jupytext
 from nbformat import NotebookNode
 
 from autograde.exercises import EXERCISES
+from autograde.habits import HABITS
 
 from .lessons import graded_exercises, notebook_from_lesson
 
@@ -34,6 +35,7 @@ begins with its core idea) and `autograde/exercises/`; edit those.
 | core idea | notebook | explained | measured | drawn | exercises | named mistakes |
 |---|---|---|---|---|---|---|
 """
+EVERYWHERE = "\nTwo mistakes are recognised in every exercise:\n\n"
 PLACES = ("explained", "measured", "drawn")
 HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 CUT = re.compile(r"^(?=#{1,6} )", re.MULTILINE)
@@ -107,7 +109,9 @@ def _pieces(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
 def concept_map(lessons: list[Path]) -> str:
     """Markdown: a table with a row a core idea, then a section a notebook."""
     ideas = [core_idea(lesson) for lesson in lessons]
-    return HEAD + "".join(map(_row, ideas)) + "".join(map(_section, lessons, ideas))
+    everywhere = "".join(f"- `{name}`: {habit.says}\n" for name, habit in HABITS.items())
+    table = HEAD + "".join(map(_row, ideas)) + EVERYWHERE + everywhere
+    return table + "".join(map(_section, lessons, ideas))
 
 
 def _row(idea: CoreIdea) -> str:

@@ -70,6 +70,7 @@ split_heads = Exercise(
             "as many heads as tokens",
             lambda r: {"x": r.normal(r.B, r.h, r.h * r.d), "num_heads": r.h},
         ),
+        Case("12 heads of 64, one token", lambda r: {"x": r.normal(r.B, 1, 768), "num_heads": 12}),
         Case(
             "a width that h does not divide",
             lambda r: {"x": r.normal(r.B, r.T, r.h * r.d + 1), "num_heads": r.h},
@@ -145,6 +146,12 @@ split_heads = Exercise(
             "Reshape to (B, T, num_heads, width // num_heads).",
         ),
         Misconception(
+            "split_hard_coded",
+            lambda x, h: x.view(*x.shape[:2], 12, 64).transpose(1, 2),
+            "The function only works for 12 heads of 64: the numbers are written into it.",
+            "Take h from num_heads, and d from the width of x divided by it.",
+        ),
+        Misconception(
             "split_drops_the_rest",
             _truncated,
             "Columns that did not fit were dropped silently.",
@@ -182,6 +189,7 @@ merge_heads = Exercise(
             lambda r: {"x": split(_tagged(r.B, r.T, r.h * r.d), r.h).contiguous()},
         ),
         Case("as many heads as tokens", lambda r: {"x": r.normal(r.B, r.h, r.h, r.d)}),
+        Case("as many tokens as a head is wide", lambda r: {"x": r.normal(r.B, r.h, r.d, r.d)}),
         Case("random numbers", lambda r: {"x": r.normal(r.B, r.h, r.T, r.d)}),
     ),
     misconceptions=(
@@ -234,6 +242,12 @@ merge_heads = Exercise(
             lambda x: x.transpose(1, 2),
             "The heads were moved but not joined: (B, T, h, d).",
             "Flatten the last two dimensions.",
+        ),
+        Misconception(
+            "merge_width_from_tokens",
+            lambda x: x.transpose(1, 2).reshape(len(x), x.shape[2], x.shape[1] * x.shape[2]),
+            "The width was taken as h·T: it fits only when there are as many tokens as a head is wide.",
+            "The width is h·d, and d is the last dimension of x.",
         ),
         Misconception(
             "merge_first_head_only",

@@ -355,6 +355,12 @@ head_writes = Exercise(
             "Return the writes themselves: (B, T, h, D).",
         ),
         Misconception(
+            "write_norm_of_head_out",
+            lambda head_out, w_o: head_out.norm(dim=-1).transpose(1, 2),
+            "These are the norms of the heads' outputs, before W_O: not what they write.",
+            "Multiply each head's output by its slice of W_O, and return the vectors: (B, T, h, D).",
+        ),
+        Misconception(
             "write_drops_rows",
             _rows_dropped,
             "Rows of W_O that met no head were left out silently.",

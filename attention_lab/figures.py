@@ -66,14 +66,23 @@ def show(figure: Figure, alt: str) -> None:
     Raises:
         ValueError: if `alt` is empty.
     """
+    html = image_html(figure, alt)
+    display({"text/html": html, "text/plain": f"[Figure: {alt}]"}, raw=True)
+
+
+def image_html(figure: Figure, alt: str) -> str:
+    """The figure as one `<img>` element that needs no file; the figure is closed.
+
+    Raises:
+        ValueError: if `alt` is empty.
+    """
     if not alt.strip():
         raise ValueError("a figure needs an alt text: say what it shows")
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=130, transparent=True)
     plt.close(figure)
     data = base64.b64encode(png.getvalue()).decode("ascii")
-    html = f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
-    display({"text/html": html, "text/plain": f"[Figure: {alt}]"}, raw=True)
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{data}" style="max-width:100%">'
 
 
 def heat_map(
@@ -116,3 +125,25 @@ def heat_map(
             number = f"{value:.{digits}f}"
             axes.text(column, row, number, ha="center", va="center", color=colour, size=8)
     return image
+
+
+def grid_of_maps(weights) -> Figure:
+    """Draw every head's weights as one small map, a row of maps a layer.
+
+    Args:
+        weights: (L, h, T, T), between 0 and 1; in each map queries go down, keys to the right.
+    """
+    import numpy as np
+
+    values = np.pad(np.asarray(weights, dtype=float), 4 * ((0, 1),), constant_values=np.nan)
+    layers, heads, size = weights.shape[0], weights.shape[1], values.shape[-1]
+    picture = values[:layers, :heads].transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
+    figure, axes = new_figure(1 + 0.55 * heads, 1 + 0.55 * layers)
+    image = axes.imshow(picture, cmap=MAP, vmin=0, vmax=1, interpolation="nearest")
+    axes.set(xlabel="head (in each map: keys to the right)", ylabel="layer (queries downwards)")
+    axes.set_xticks((np.arange(heads) + 0.5) * size - 1, range(heads))
+    axes.set_yticks((np.arange(layers) + 0.5) * size - 1, range(layers))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
+    return figure

@@ -1,0 +1,296 @@
+// The explorer's view. All of the looking happens here, so that it answers at once; only what changes the
+// weights themselves (mask, number of heads, silenced heads) asks Python.
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  // JupyterLab takes the arrow keys (to collapse headings) unless what has the focus says otherwise.
+  if (["button", "input", "select"].includes(tag)) element.setAttribute("data-lm-suppress-shortcuts", "true");
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== null) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+}
+
+const percent = (weight) => `${Math.round(weight * 100)} %`;
+const same = (one, other) => one[0] === other[0] && one[1] === other[1];
+
+class View {
+  constructor(model, el) {
+    this.model = model;
+    this.root = make("div", { class: "explorer" });
+    el.append(this.root);
+    this.read();
+    this.build();
+  }
+
+  // --- data ---------------------------------------------------------------------------------------
+
+  read() {
+    const bytes = this.model.get("data");
+    const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+    this.numbers = new Float32Array(copy);
+    [this.layers, this.heads, this.size] = this.model.get("shape");
+  }
+
+  weight(layer, head, query, key) {
+    return this.numbers[((layer * this.heads + head) * this.size + query) * this.size + key];
+  }
+
+  colour(weight) {
+    const shades = this.model.get("shades");
+    const place = Math.round(Math.min(1, Math.max(0, weight)) * (shades.length - 1));
+    return shades[place];
+  }
+
+  get tokens() { return this.model.get("tokens"); }
+  get place() { return [this.model.get("layer"), this.model.get("head")]; }
+  get query() { return Math.min(this.model.get("query"), this.size - 1); }
+  get lenses() { return this.model.get("lenses"); }
+
+  name([layer, head]) {
+    return this.layers > 1 ? `Layer ${layer}, head ${head}` : `Head ${head}`;
+  }
+
+  set(values) {
+    for (const [name, value] of Object.entries(values)) this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  // --- the parts ----------------------------------------------------------------------------------
+
+  build() {
+    this.said = make("p", { class: "explorer-said", role: "status", "aria-live": "polite" });
+    this.problem = make("p", { class: "explorer-problem", role: "alert" });
+    this.thumbs = make("div", { class: "explorer-thumbs", role: "radiogroup", "aria-label": "All heads" });
+    this.large = make("div", { class: "explorer-large" });
+    this.over = make("div", { class: "explorer-over" });
+    this.root.replaceChildren(
+      this.controls(),
+      make("div", { class: "explorer-columns" }, this.thumbs, this.large),
+      this.said,
+      this.over,
+      this.problem,
+    );
+    this.drawAll();
+  }
+
+  controls() {
+    const row = make("div", { class: "explorer-controls" });
+    const masks = this.model.get("masks");
+    if (masks.length > 1) {
+      const choice = make("select", { onchange: (event) => this.set({ mask: event.target.value }) });
+      for (const mask of masks) choice.append(make("option", { value: mask, selected: mask === this.model.get("mask") }, mask));
+      row.append(make("label", {}, "Mask ", choice));
+    }
+    const counts = this.model.get("head_counts");
+    if (counts.length > 1) {
+      const now = counts.indexOf(this.model.get("num_heads"));
+      this.count = make("output", {}, `${counts[now]}`);
+      const slider = make("input", {
+        type: "range", min: 0, max: counts.length - 1, value: now, "aria-valuetext": `${counts[now]} heads`,
+        oninput: (event) => {
+          const chosen = counts[event.target.value];
+          this.count.textContent = chosen;
+          event.target.setAttribute("aria-valuetext", `${chosen} heads`);
+          this.set({ num_heads: chosen });
+        },
+      });
+      row.append(make("label", {}, "Heads ", slider, " ", this.count));
+    }
+    return row;
+  }
+
+  drawAll() {
+    this.drawThumbs();
+    this.drawLarge();
+    this.drawOver();
+    this.say();
+    this.problem.textContent = this.model.get("message");
+  }
+
+  drawThumbs() {
+    const table = make("div", { class: "explorer-grid", style: `--heads:${this.heads}` });
+    table.append(make("span", { "aria-hidden": "true" }));
+    for (let head = 0; head < this.heads; head++) table.append(make("span", { "aria-hidden": "true" }, `${head}`));
+    this.buttons = [];
+    for (let layer = 0; layer < this.layers; layer++) {
+      table.append(make("span", { "aria-hidden": "true" }, this.layers > 1 ? `layer ${layer}` : ""));
+      for (let head = 0; head < this.heads; head++) table.append(this.thumb(layer, head));
+    }
+    const help = make("p", { class: "explorer-help" }, "Click a head, or move with the arrow keys; L lays it over the sentence.");
+    this.thumbs.replaceChildren(table, help);
+    this.markThumbs();
+  }
+
+  thumb(layer, head) {
+    const canvas = make("canvas", { width: this.size, height: this.size, "aria-hidden": "true" });
+    const context = canvas.getContext("2d");
+    for (let query = 0; query < this.size; query++) {
+      for (let key = 0; key < this.size; key++) {
+        context.fillStyle = this.colour(this.weight(layer, head, query, key));
+        context.fillRect(key, query, 1, 1);
+      }
+    }
+    const button = make("button", {
+      type: "button", role: "radio", "aria-label": this.name([layer, head]), title: this.name([layer, head]),
+      onclick: () => this.set({ layer, head }),
+      onkeydown: (event) => this.moveHead(event, layer, head),
+    }, canvas);
+    this.buttons.push({ place: [layer, head], button });
+    return button;
+  }
+
+  markThumbs() {
+    const silenced = this.model.get("silenced");
+    for (const { place, button } of this.buttons) {
+      const chosen = same(place, this.place);
+      button.setAttribute("aria-checked", chosen);
+      button.tabIndex = chosen ? 0 : -1;
+      button.classList.toggle("explorer-lens", this.lenses.some((lens) => same(lens, place)));
+      button.classList.toggle("explorer-silenced", silenced.some((off) => same(off, place)));
+    }
+  }
+
+  drawLarge() {
+    const [layer, head] = this.place;
+    const numbers = this.size <= 12;
+    const head_row = make("tr", {}, make("td"));
+    for (const token of this.tokens) head_row.append(make("th", { scope: "col" }, make("span", {}, token)));
+    this.rows = [];
+    const body = make("tbody");
+    for (let query = 0; query < this.size; query++) {
+      const button = make("button", {
+        type: "button", onclick: () => this.set({ query }), onkeydown: (event) => this.moveQuery(event, query),
+      }, this.tokens[query]);
+      const row = make("tr", { onmouseenter: () => this.set({ query }) }, make("th", { scope: "row" }, button));
+      for (let key = 0; key < this.size; key++) {
+        const weight = this.weight(layer, head, query, key);
+        const cell = make("td", {
+          style: `background:${this.colour(weight)};color:${weight > 0.55 ? "#000" : "#fff"}`,
+          title: `“${this.tokens[query]}” reads “${this.tokens[key]}”: ${percent(weight)}`,
+        });
+        cell.append(make("span", { class: numbers ? "" : "explorer-hidden" }, weight.toFixed(2).replace(/^0/, "")));
+        row.append(cell);
+      }
+      this.rows.push({ row, button });
+      body.append(row);
+    }
+    const caption = make("caption", {}, `${this.name(this.place)}: each row is a query, each column a key`);
+    const table = make("table", {}, caption, make("thead", {}, head_row), body);
+    this.large.replaceChildren(table, this.actions());
+    this.markRows();
+  }
+
+  actions() {
+    const row = make("div", { class: "explorer-controls" });
+    const on = this.lenses.some((lens) => same(lens, this.place));
+    row.append(make("button", { type: "button", "aria-pressed": `${on}`, onclick: () => this.toggleLens() }, "Lay over the sentence"));
+    if (this.model.get("can_silence")) {
+      const off = this.model.get("silenced").some((pair) => same(pair, this.place));
+      row.append(make("button", { type: "button", "aria-pressed": `${off}`, onclick: () => this.toggleSilence() }, "Silence this head"));
+    }
+    return row;
+  }
+
+  markRows() {
+    this.rows.forEach(({ row, button }, query) => {
+      row.classList.toggle("explorer-row", query === this.query);
+      button.setAttribute("aria-pressed", query === this.query);
+      button.tabIndex = query === this.query ? 0 : -1;
+    });
+  }
+
+  // Bars under each token, one a lens: many lenses on the same sentence.
+  drawOver() {
+    const lenses = this.lenses.length ? this.lenses : [this.place];
+    const colours = this.model.get("lens_colours");
+    const sentence = make("div", { class: "explorer-sentence" });
+    this.tokens.forEach((token, key) => {
+      const bars = make("div", { class: "explorer-bars" });
+      lenses.forEach(([layer, head], number) => {
+        const weight = this.weight(layer, head, this.query, key);
+        const style = `height:${Math.max(1, weight * 48)}px;background:${colours[number % colours.length]}`;
+        bars.append(make("span", { style, title: `${this.name([layer, head])}: ${percent(weight)}` }));
+      });
+      const word = make("span", { class: key === this.query ? "explorer-asking" : "" }, token);
+      sentence.append(make("div", { class: "explorer-token" }, bars, word));
+    });
+    const legend = make("ul", { class: "explorer-legend" });
+    lenses.forEach((lens, number) => legend.append(this.legend(lens, colours[number % colours.length])));
+    const title = `What “${this.tokens[this.query]}” reads, through ${lenses.length === 1 ? "one lens" : `${lenses.length} lenses`}`;
+    this.over.replaceChildren(make("p", { class: "explorer-title" }, title), sentence, legend);
+  }
+
+  legend(lens, colour) {
+    const chip = make("span", { class: "explorer-chip", style: `background:${colour}`, "aria-hidden": "true" });
+    return make("li", {}, chip, `${this.name(lens)}: most on ${this.most(lens, 1)}`);
+  }
+
+  say() {
+    const read = this.most(this.place, 3);
+    this.said.textContent = `${this.name(this.place)}. “${this.tokens[this.query]}” reads ${read}.`;
+  }
+
+  // The keys that a query reads most, in words.
+  most([layer, head], count) {
+    const weight = (key) => this.weight(layer, head, this.query, key);
+    const order = [...Array(this.size).keys()].sort((one, other) => weight(other) - weight(one));
+    if (weight(order[0]) === 0) return "nothing";
+    return order.slice(0, count).map((key) => `“${this.tokens[key]}” ${percent(weight(key))}`).join(", ");
+  }
+
+  // --- what people do -----------------------------------------------------------------------------
+
+  moveHead(event, layer, head) {
+    const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    if (event.key === "l" || event.key === "L") this.toggleLens();
+    else if (!step) return;
+    else {
+      const to = [
+        Math.min(this.layers - 1, Math.max(0, layer + step[0])),
+        Math.min(this.heads - 1, Math.max(0, head + step[1])),
+      ];
+      this.set({ layer: to[0], head: to[1] });
+      this.buttons.find(({ place }) => same(place, to)).button.focus();
+    }
+    event.preventDefault();
+  }
+
+  moveQuery(event, query) {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    if (!step) return;
+    const to = Math.min(this.size - 1, Math.max(0, query + step));
+    this.set({ query: to });
+    this.rows[to].button.focus();
+    event.preventDefault();
+  }
+
+  toggleLens() {
+    const without = this.lenses.filter((lens) => !same(lens, this.place));
+    const lenses = without.length < this.lenses.length ? without : [...this.lenses, this.place];
+    this.set({ lenses: lenses.slice(-this.model.get("lens_colours").length) });
+  }
+
+  toggleSilence() {
+    const silenced = this.model.get("silenced");
+    const without = silenced.filter((pair) => !same(pair, this.place));
+    this.set({ silenced: without.length < silenced.length ? without : [...silenced, this.place] });
+  }
+}
+
+function render({ model, el }) {
+  const view = new View(model, el);
+  const on = (name, act) => model.on(`change:${name}`, act);
+  on("data", () => { view.read(); view.drawAll(); });
+  on("tokens", () => view.build());
+  for (const name of ["layer", "head"]) {
+    on(name, () => { view.markThumbs(); view.drawLarge(); view.drawOver(); view.say(); });
+  }
+  on("query", () => { view.markRows(); view.drawOver(); view.say(); });
+  on("lenses", () => { view.markThumbs(); view.drawLarge(); view.drawOver(); });
+  on("message", () => { view.problem.textContent = model.get("message"); });
+}
+
+export default { render };

@@ -123,6 +123,27 @@ def test_the_slider_of_notebook_two_redraws(page, home, solution):
     assert before and before != after
 
 
+def test_the_explorer_answers_to_mouse_and_keys(page):
+    open_file(page, "notebooks/00_start_here.ipynb")
+    page.evaluate(RUN, ["%load_ext", "explore_encoder("])
+    said = page.locator(".explorer-said:visible")
+    said.filter(has_text="Layer 3, head 1. “it” reads “bird”").wait_for()
+    page.get_by_role("radio", name="Layer 0, head 2").click()
+    said.filter(has_text="Layer 0, head 2. “it” reads “because” 100 %").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    said.filter(has_text="Layer 1, head 3").wait_for()
+    page.keyboard.press("l")
+    page.locator(".explorer-legend:visible li", has_text="Layer 1, head 3").wait_for()
+    assert page.locator(".explorer-legend:visible li").count() == 4
+    page.get_by_role("button", name="tired", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    said.filter(has_text="“.” reads").wait_for()
+    page.get_by_label("Sentence").fill("Many lenses.")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="lenses", exact=True).wait_for()
+
+
 def test_nothing_was_asked_of_the_network_and_no_script_failed(page):
     assert page.outside == []
     assert page.errors == []

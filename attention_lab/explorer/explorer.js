@@ -78,6 +78,7 @@ class View {
 
   controls() {
     const row = make("div", { class: "explorer-controls" });
+    if (this.model.get("sentence")) row.append(this.sentenceBox());
     const masks = this.model.get("masks");
     if (masks.length > 1) {
       const choice = make("select", { onchange: (event) => this.set({ mask: event.target.value }) });
@@ -100,6 +101,15 @@ class View {
       row.append(make("label", {}, "Heads ", slider, " ", this.count));
     }
     return row;
+  }
+
+  sentenceBox() {
+    const send = () => this.set({ sentence: box.value.trim() || this.model.get("sentence") });
+    const box = make("input", {
+      type: "text", size: 48, value: this.model.get("sentence"),
+      onkeydown: (event) => { if (event.key === "Enter") send(); },
+    });
+    return make("span", {}, make("label", {}, "Sentence ", box), " ", make("button", { type: "button", onclick: send }, "Look"));
   }
 
   drawAll() {
@@ -283,8 +293,7 @@ class View {
 function render({ model, el }) {
   const view = new View(model, el);
   const on = (name, act) => model.on(`change:${name}`, act);
-  on("data", () => { view.read(); view.drawAll(); });
-  on("tokens", () => view.build());
+  for (const name of ["data", "tokens"]) on(name, () => { view.read(); view.drawAll(); });
   for (const name of ["layer", "head"]) {
     on(name, () => { view.markThumbs(); view.drawLarge(); view.drawOver(); view.say(); });
   }

@@ -32,6 +32,7 @@ from pathlib import Path
 
 import mha_lib
 from attention_lab import start
+from attention_lab.explorer import explore_encoder
 from attention_lab.figures import heat_map, new_figure, show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
 from autograde import progress
@@ -109,6 +110,28 @@ outcome(
 # The same words, two questions, two patterns. Multi-head attention runs many such lenses side by
 # side and mixes what they bring back. How a lens computes its weights is notebook 1; why a single
 # one is not enough, notebook 2; how many run at once, notebook 3.
+#
+# ## Seventy-two trained lenses
+#
+# This is a real model, all-MiniLM-L6-v2: a small pretrained encoder of 6 layers with 12 heads each.
+# It lies on your machine, nothing is fetched. Each small map is one head's weights for the sentence
+# below (in a map, the word that looks goes down, the word that is looked at goes right).
+#
+# Click a map, or move with **Tab** and the arrow keys. Point at a row of the large map to ask what
+# that word reads. "Lay over the sentence" puts several heads over the same words. Type a sentence of
+# your own.
+
+# %%
+explore_encoder(
+    "The bird flew home because it was tired.", lenses=[(0, 2), (2, 1), (3, 1)], asking="it"
+)
+
+# %% [markdown]
+# Three heads are laid over the sentence to begin with, and ask what "it" reads: one reads the word
+# before it, one "tired", one "bird". Does the last one know what "it" stands for? Try other sentences
+# before you believe it: a picture proves nothing. (`[CLS]` and `[SEP]` are marks at both ends of
+# every sentence that the model was trained with. Many heads put most of their weight there, or look
+# like nothing in particular.) Whether heads have jobs is the question of notebook 7.
 #
 # ## How a notebook works
 #

@@ -32,10 +32,11 @@
 import torch
 
 from attention_lab import splitting
+from attention_lab.explorer import explore_cuts
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
 from autograde import check, needs
-from mha_lib import heads, single
+from mha_lib import attention, heads, single
 
 # %% [markdown]
 # ## Predict
@@ -524,6 +525,29 @@ quiz(
 )
 
 # %% [markdown]
+# ## Try it: cut a real layer
+#
+# Here your own function runs on real matrices: those of the first layer of a small pretrained
+# encoder (all-MiniLM-L6-v2, D = 384). It was trained with 12 heads of 32. The slider cuts the same
+# columns into another number of heads; no parameter changes. Only the weights are drawn, so W_O does
+# not show here. Type another sentence, choose the causal mask, click a head, walk with the arrow
+# keys. (The biases of the real layer are in it: a coordinate that is always 1 was added to x, and
+# each bias as one more row of its matrix. Your function needs no change for that.)
+
+# %%
+needs("attention.causal_mask", "heads.multi_head_attention")
+explore_cuts(
+    heads.multi_head_attention,
+    attention.causal_mask,
+    "The bird flew home because it was tired.",
+    head_counts=(1, 2, 3, 4, 6, 8, 12, 16, 24),
+)
+
+# %% [markdown]
+# Two things to see. With one head there is one map: one way of looking for everything the layer does.
+# And the maps of another cut are not finer versions of the trained 12: where a head is
+# cut in two, each half has a softmax of its own, which takes part of the scores for the whole.
+#
 # ## Write it down
 #
 # A colleague shortens `split_heads` to `x.view(B, h, T, d)` and `merge_heads` to

@@ -1,0 +1,100 @@
+"""The attention explorer: what it shows, what it refuses, and what stands in for it on a page."""
+
+import pytest
+import torch
+
+from attention_lab.encoder import load_encoder
+from attention_lab.explorer import explore, explore_cuts, explore_encoder
+from solutions.attention import causal_mask
+from solutions.heads import multi_head_attention
+
+SENTENCE = "The bird flew home because it was tired."
+WORDS = ["one", "two", "three"]
+
+
+def weights(layers=2, heads=4, size=3):
+    generator = torch.Generator().manual_seed(heads)
+    return torch.randn(layers, heads, size, size, generator=generator).softmax(-1)
+
+
+def test_it_shows_the_weights_it_was_given():
+    given = weights()
+    torch.testing.assert_close(explore(WORDS, given).weights, given)
+    torch.testing.assert_close(explore(WORDS, given[0]).weights, given[:1])
+
+
+@pytest.mark.parametrize(
+    ("words", "shape", "numbers"),
+    [
+        (WORDS, (2, 4, 3, 4), ("3", "(2, 4, 3, 4)")),
+        (WORDS, (3, 3), ("3", "(3, 3)")),
+        ([], (1, 1, 0, 0), ("0", "64")),
+        (["x"] * 65, (1, 1, 65, 65), ("65", "64")),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_numbers(words, shape, numbers):
+    with pytest.raises(ValueError) as raised:
+        explore(words, torch.zeros(shape))
+    assert all(number in str(raised.value) for number in numbers)
+
+
+def test_fewer_heads_leave_nothing_chosen_that_is_gone():
+    explorer = explore(
+        WORDS,
+        weights(),
+        lambda chosen: (WORDS, weights(heads=chosen.num_heads)),
+        head_counts=(2, 4),
+        can_silence=True,
+        lenses=[(0, 1), (1, 3)],
+    )
+    explorer.head, explorer.silenced = 3, [[0, 3], [1, 0]]
+    explorer.num_heads = 2
+    assert (explorer.head, explorer.lenses, explorer.silenced) == (1, [[0, 1]], [[1, 0]])
+    torch.testing.assert_close(explorer.weights, weights(heads=2))
+
+
+def test_an_error_in_the_learners_function_is_shown_and_leaves_the_rest_alone():
+    def fails(chosen):
+        if chosen.num_heads == 3:
+            raise ValueError("3 heads do not fit")
+        return WORDS, weights(heads=chosen.num_heads)
+
+    explorer = explore(WORDS, weights(), fails, head_counts=(2, 3, 4))
+    explorer.num_heads = 3
+    assert explorer.message == "ValueError: 3 heads do not fit"
+    torch.testing.assert_close(explorer.weights, weights())
+    explorer.num_heads = 2
+    assert explorer.message == "" and explorer.shape == [2, 2, 3, 3]
+
+
+def test_the_encoder_runs_on_any_sentence_with_heads_silenced():
+    explorer = explore_encoder(SENTENCE, lenses=[(0, 2), (3, 1)], asking="it")
+    assert explorer.tokens[explorer.query] == "it" and (explorer.layer, explorer.head) == (3, 1)
+    before = explorer.weights
+    explorer.silenced = [[1, 5]]
+    changed = (explorer.weights - before).abs().amax((1, 2, 3))
+    assert not changed[:2].any() and (changed[2:] > 1e-4).all()  # later layers only
+    explorer.sentence = "Many lenses."
+    assert explorer.tokens == ["[CLS]", "many", "lenses", ".", "[SEP]"]
+    assert explorer.query == 4
+    explorer.sentence = "word " * 100
+    assert "64" in explorer.message and len(explorer.tokens) == 5
+    with pytest.raises(ValueError, match="'nowhere'"):
+        explore_encoder(SENTENCE, asking="nowhere")
+
+
+def test_the_first_layer_cut_as_it_was_trained_gives_the_models_own_weights():
+    explorer = explore_cuts(multi_head_attention, causal_mask, SENTENCE, head_counts=(1, 6, 12))
+    encoder = load_encoder()
+    ids, lengths, _ = encoder.tokenize([SENTENCE])
+    own = encoder.run(ids, lengths)[1][:1, 0]
+    torch.testing.assert_close(explorer.weights, own, atol=1e-5, rtol=0)
+    explorer.mask, explorer.num_heads = "causal", 6
+    assert explorer.shape[:2] == [1, 6] and not explorer.weights.triu(1).any()
+
+
+def test_a_page_without_widgets_gets_a_picture_with_a_description():
+    data = explore(WORDS, torch.eye(3).expand(2, 3, 3, 3))._repr_mimebundle_()[0]
+    assert data["text/html"].startswith('<img alt="attention weights of 2 × 3 heads')
+    assert "one two three" in data["text/plain"]
+    assert "application/vnd.jupyter.widget-view+json" in data

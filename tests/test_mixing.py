@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
 
 from attention_lab import without_w_o, writes
 from attention_lab.lookups import LookupTask
@@ -26,50 +25,6 @@ def layer():
 
 
 # ------------------------------------------------------------------------------- the reference
-
-
-def test_writes_equal_a_loop_over_numbers():
-    head_out, w_o = layer()
-    found, slices = head_writes(head_out, w_o), output_slices(w_o, H)
-    assert found.shape == (B, T, H, D) and slices.shape == (H, D_HEAD, D)
-    for i in range(H):
-        for j in range(D_HEAD):
-            assert torch.equal(slices[i, j], w_o[i * D_HEAD + j])
-        for b in range(B):
-            for t in range(T):
-                truth = sum(head_out[b, i, t, j] * w_o[i * D_HEAD + j] for j in range(D_HEAD))
-                assert torch.allclose(found[b, t, i], truth, atol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_writes_sum_to_what_the_linear_module_gives(dtype):
-    head_out, w_o = (one.to(dtype) for one in layer())
-    module = nn.Linear(H * D_HEAD, D, bias=False, dtype=dtype)  # keeps its weight as (out, in)
-    with torch.no_grad():
-        module.weight.copy_(w_o.T)
-        truth = module(torch.cat(head_out.unbind(1), -1))
-    found = head_writes(head_out, w_o).sum(2)
-    assert found.dtype == dtype
-    torch.testing.assert_close(found, truth)
-    torch.testing.assert_close(ablate_heads(head_out, w_o, []), truth)
-
-
-@pytest.mark.parametrize("gone", [[0], [2, 0], [1, 1], [0, 1, 2], (1,)])
-def test_ablation_leaves_out_these_writes_and_nothing_else(gone):
-    head_out, w_o = layer()
-    before = head_out.clone()
-    stay = [i for i in range(H) if i not in gone]
-    truth = torch.zeros(B, T, D, dtype=torch.float64)
-    for i in stay:
-        truth += head_out[:, i] @ w_o[i * D_HEAD : (i + 1) * D_HEAD]
-    torch.testing.assert_close(ablate_heads(head_out, w_o, gone), truth)
-    assert torch.equal(head_out, before)
-
-
-def test_gradients():
-    args = [one.requires_grad_() for one in layer()]
-    assert torch.autograd.gradcheck(head_writes, args)
-    assert torch.autograd.gradcheck(lambda z, w: ablate_heads(z, w, [1]), args)
 
 
 @pytest.mark.parametrize(

@@ -512,33 +512,17 @@ def plot_read_out(weight: float, factor_1: float, factor_2: float):
 
 def slide_the_blend() -> None:
     """Show one setting of weight and factors, and sliders to change it."""
-    from IPython.display import display
-    from ipywidgets import HTML, FloatSlider, Layout, Output, VBox
+    from ipywidgets import FloatSlider
 
-    from .figures import show
+    from .widgets import follow
 
-    wide = {"style": {"description_width": "14em"}, "layout": Layout(width="34em")}
-    weight = FloatSlider(value=0.7, min=0, max=1, step=0.05, description="weight on item 1", **wide)
-    one, two = (
-        FloatSlider(
-            value=1, min=-2, max=2, step=0.05, description=f"answer {n} = blend times", **wide
-        )
-        for n in (1, 2)
+    factor = {"value": 1, "min": -2, "max": 2, "step": 0.05}
+    follow(
+        plot_read_out,
+        weight=FloatSlider(value=0.7, min=0, max=1, step=0.05, description="weight on item 1"),
+        factor_1=FloatSlider(**factor, description="answer 1 = blend times"),
+        factor_2=FloatSlider(**factor, description="answer 2 = blend times"),
     )
-    picture, words = Output(), HTML()
-
-    def draw(*_) -> None:
-        figure, alt = plot_read_out(weight.value, one.value, two.value)
-        words.value = f'<div role="status">{alt}</div>'
-        with picture:
-            picture.clear_output(wait=True)
-            show(figure, alt)
-
-    for slider in (weight, one, two):
-        slider.observe(draw, names="value")
-    figure, alt = plot_read_out(weight.value, one.value, two.value)
-    show(figure, alt)  # stays in the saved notebook, where sliders do not work
-    display(VBox([weight, one, two, words, picture]))
 
 
 # ---------------------------------------------------------------------------------------- floor

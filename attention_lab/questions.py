@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from IPython.display import display
 from ipywidgets import HTML, Layout, RadioButtons, VBox
+
+from .outputs import show_everywhere
 
 FILE = Path(".progress") / "predictions.json"
 _OPTIONS_ARE = "the options are numbered from 0"
@@ -37,7 +38,7 @@ def predict(key: str, question: str, options: list[str]) -> None:
     """
     _check_options(options)
     asked = _asked[key] = _Asked(key, question, list(options))
-    _show(_titled("Prediction", question), f"Prediction: {_bare(question)}")
+    show_everywhere(_titled("Prediction", question), f"Prediction: {_bare(question)}")
     asked.refresh()
     listed = "".join(f"<li>{_rich(option)}</li>" for option in options)
     numbered = "\n".join(f"  {n}. {_bare(option)}" for n, option in enumerate(options, 1))
@@ -45,7 +46,7 @@ def predict(key: str, question: str, options: list[str]) -> None:
         f"No buttons here? Run `from attention_lab.questions import choose`, then "
         f'`choose("{key}", 1)` for the first option.'
     )
-    _show(
+    show_everywhere(
         f"<ol>{listed}</ol>{asked.status.value}<p>{_rich(how)}</p>",
         f"{numbered}\n{asked.plain_status}\n{_bare(how)}",
         VBox([asked.radio, asked.status]),
@@ -68,7 +69,7 @@ def choose(key: str, number: int) -> None:
     if not 1 <= number <= len(asked.options):
         raise ValueError(f"choose a number from 1 to {len(asked.options)}, got {number}")
     asked.record(number - 1)
-    _show(asked.status.value, asked.plain_status)
+    show_everywhere(asked.status.value, asked.plain_status)
 
 
 def outcome(key: str, came_true: int, text: str) -> None:
@@ -159,7 +160,7 @@ def predictions_table(prefix: str = "") -> None:
         for question, chosen, came, verdict in rows
     ]
     html = f"{table}<tbody>{body}</tbody></table>" if rows else f"<p>{caption}</p>"
-    _show(html + _paragraph(trouble), "\n".join([*plain, trouble]).rstrip())
+    show_everywhere(html + _paragraph(trouble), "\n".join([*plain, trouble]).rstrip())
 
 
 def quiz(key: str, question: str, options: list[str], answer: int, because: str) -> None:
@@ -187,11 +188,11 @@ def quiz(key: str, question: str, options: list[str], answer: int, because: str)
             verdict.value = _live(f"<strong>{_rich(word)}</strong> {_rich(because)}")
 
     radio.observe(tell, names="value")
-    _show(_titled("Question", question), f"Question: {_bare(question)}")
+    show_everywhere(_titled("Question", question), f"Question: {_bare(question)}")
     listed = "".join(f"<li>{_rich(option)}</li>" for option in options)
     numbered = "\n".join(f"  {n}. {_bare(option)}" for n, option in enumerate(options, 1))
     solved = f"<strong>{_rich(options[answer])}.</strong> {_rich(because)}"
-    _show(
+    show_everywhere(
         f"<ol>{listed}</ol><details><summary>Answer</summary><p>{solved}</p></details>",
         f"{numbered}\n(The answer shows after a choice, where the notebook is live.)",
         VBox([radio, verdict]),
@@ -279,7 +280,7 @@ def _show_outcome(came: str, chosen: str, verdict: str, text: str, trouble: str)
     lines = [("Your prediction", f"{chosen}."), ("What came", " ".join(filter(None, [came, text])))]
     html = "".join(f"<p><strong>{name}:</strong> {_rich(line)}</p>" for name, line in lines)
     plain = [f"{name}: {_bare(line)}" for name, line in lines]
-    _show(
+    show_everywhere(
         html + _paragraph(verdict) + _paragraph(trouble),
         "\n".join(filter(None, [*plain, verdict, trouble])),
     )
@@ -307,27 +308,6 @@ def _titled(title: str, question: str) -> str:
 def _live(html: str) -> str:
     """Let a screen reader say what a choice changed. Lines wrap: the widget's own style forbids."""
     return f'<p role="status" style="white-space:normal;line-height:1.4;margin:4px 0">{html}</p>'
-
-
-class _Output:
-    """What a cell shows: text for every reader, HTML for browsers, a widget where there are any."""
-
-    def __init__(self, bundle: dict):
-        self.bundle = bundle
-
-    def __repr__(self) -> str:
-        return self.bundle["text/plain"]
-
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        return self.bundle
-
-
-def _show(html: str, plain: str, widget: VBox | None = None) -> None:
-    bundle = {"text/plain": plain, "text/html": html}
-    if widget is not None:
-        view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-        bundle["application/vnd.jupyter.widget-view+json"] = view
-    display(_Output(bundle))
 
 
 # --- the file -------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from attention_lab.encoder import load_encoder
-from attention_lab.explorer import explore, explore_cuts, explore_encoder
+from attention_lab.widgets import explore, explore_cuts, explore_encoder
 from solutions.attention import causal_mask
 from solutions.heads import multi_head_attention
 

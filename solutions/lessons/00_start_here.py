@@ -32,9 +32,9 @@ from pathlib import Path
 
 import mha_lib
 from attention_lab import start
-from attention_lab.explorer import explore_encoder
 from attention_lab.figures import heat_map, new_figure, show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import explore_encoder
 from autograde import progress
 
 # %% [markdown]

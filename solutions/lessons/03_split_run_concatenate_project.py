@@ -32,9 +32,9 @@
 import torch
 
 from attention_lab import splitting
-from attention_lab.explorer import explore_cuts
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import explore_cuts
 from autograde import check, needs
 from mha_lib import attention, heads, single
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .calls import Outcome, call_error, invoke
 from .judge import judge
-from .loading import library, load_module
+from .loading import LibraryFinder, TextFinder, library, load_module
 from .records import RecordedExercise, visible
 from .results import ExerciseResult
 from .source import library_remark
@@ -22,12 +22,13 @@ def check_library(
     """
     known = visible()
     names = exercises or [n for n, e in known.items() if (folder / f"{e.module}.py").is_file()]
-    with library(folder):
-        return {name: _check(known[name], folder) for name in names}
+    finder = LibraryFinder(folder)
+    with library(finder):
+        return {name: _check(known[name], finder) for name in names}
 
 
-def _check(exercise: RecordedExercise, folder: Path) -> ExerciseResult:
-    function = find_function(exercise.name, folder)
+def _check(exercise: RecordedExercise, finder: LibraryFinder) -> ExerciseResult:
+    function, folder = find_function(exercise.name, finder), finder.folder
     if isinstance(function, Outcome):
         return judge(exercise, lambda case: function)
     result = judge(exercise, lambda case: invoke(function, case.args, folder))
@@ -38,18 +39,18 @@ def _check(exercise: RecordedExercise, folder: Path) -> ExerciseResult:
     return result.with_remark(library_remark(folder.parent, exercise.name, exercise.library_calls))
 
 
-def find_function(exercise: str, folder: Path) -> Callable | Outcome:
+def find_function(exercise: str, finder: LibraryFinder | TextFinder) -> Callable | Outcome:
     """Import a learner's function, or say as an outcome why it can't be called.
 
-    Call it within `library(folder)`.
+    Call it within `library(finder)`.
     """
     module, name = exercise.split(".")
-    if not (folder / f"{module}.py").is_file():
+    if not finder.has(module):
         return Outcome(absent=f"The file mha_lib/{module}.py is missing.")
     try:
         function = getattr(load_module(module), name, None)
     except Exception as error:
-        return Outcome(unloadable=call_error(error, folder))
+        return Outcome(unloadable=call_error(error, finder.folder))
     if not callable(function):
         return Outcome(absent=f"mha_lib/{module}.py has no function {name}.")
     return function

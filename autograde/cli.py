@@ -82,18 +82,29 @@ def grade(
     scheduler: Annotated[
         str | None, typer.Option(help="address of a Dask scheduler, e.g. tcp://host:8786")
     ] = None,
+    sandbox: Annotated[
+        str, typer.Option(help="auto (the strongest that works), bubblewrap, namespaces, landlock")
+    ] = "auto",
+    no_sandbox: Annotated[
+        bool, typer.Option("--no-sandbox", help="only for submissions of people you trust")
+    ] = False,
 ) -> None:
     """Grade submissions with the hidden cases (the instructor's side)."""
+    from . import sandbox as sandboxes
     from .batch import grade_all
     from .report import class_table
 
+    mode = sandboxes.OFF if no_sandbox else sandbox
+    if not scheduler:
+        mode = sandboxes.choose(mode)
+        Console(stderr=True).print(sandboxes.describe(mode), highlight=False)
+
     if json_file and json_file != "-":
         _write(Path(json_file), "", "a")  # fail now rather than after an hour of grading
-    graded = grade_all(submissions, assignment=assignment, workers=workers, scheduler=scheduler)
-    listing = [
-        {"submission": str(path), "exercises": {name: r.to_json() for name, r in results.items()}}
-        for path, results in graded.items()
-    ]
+    graded = grade_all(
+        submissions, assignment=assignment, workers=workers, scheduler=scheduler, sandbox=mode
+    )
+    listing = [{"submission": str(path), **one.to_json()} for path, one in graded.items()]
     text = json.dumps(listing, indent=2)
     if json_file == "-":
         print(text)
@@ -101,8 +112,8 @@ def grade(
     if json_file:
         _write(Path(json_file), text + "\n")
     if len(graded) == 1:
-        _print_messages(next(iter(graded.values())).values())
-    console.print(class_table(graded))
+        _print_messages(next(iter(graded.values())).exercises.values())
+    console.print(class_table({path: one.exercises for path, one in graded.items()}))
 
 
 @app.command()

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from . import sandbox as sandboxes
 from .errors import AutogradeError
 from .exercises import EXERCISES
 from .exercises.entry import record
 from .judge import judge
+from .limits import Limits
 from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
-from .sandbox import Limits
 from .session import Session
 from .source import library_remark
 
@@ -34,6 +35,7 @@ def grade_submission(
     exercises: Sequence[str] | None = None,
     seed: int | None = None,
     limits: Limits | None = None,
+    sandbox: str | None = None,
 ) -> dict[str, ExerciseResult]:
     """Grade the `mha_lib` of one submission. Nothing that a submission does raises here.
 
@@ -45,10 +47,11 @@ def grade_submission(
         exercises: names to report, all by default.
         seed: of the hidden cases; a secret one by default.
         limits: bounds on submitted code.
+        sandbox: one of `sandbox.MODES`, e.g. "off"; by default the strongest that works here.
 
     Raises:
-        AutogradeError: if an exercise is unknown.
-        GraderFault: if the runner can't be started.
+        AutogradeError: if an exercise is unknown, or the sandbox does not work on this machine.
+        GraderFault: if the runner can't be started, or its sandbox does not hold.
     """
     wanted = list(EXERCISES) if exercises is None else list(exercises)
     if unknown := [name for name in wanted if name not in EXERCISES]:
@@ -58,8 +61,8 @@ def grade_submission(
     order = list(EXERCISES)
     plan = order[: max((order.index(name) for name in wanted), default=-1) + 1]
     seed = secret_seed() if seed is None else seed
-    results = {}
-    with Session(directory, plan, limits or Limits()) as session:
+    results, mode = {}, sandboxes.choose(sandbox)
+    with Session(directory, plan, limits or Limits(), mode) as session:
         for name in plan:
             results[name] = _grade(hidden(name, seed), session)
             if not results[name].passed:

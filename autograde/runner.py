@@ -1,7 +1,12 @@
 """The untrusted side: a process that loads one submission and calls its functions when asked.
 
 Started by `sandbox.start`. Nothing in this process is secret and nothing it says is believed: it
-answers with values, and the trusted grader compares them. Requests, all plain values:
+answers with values, and the trusted grader compares them. It begins with two messages:
+
+    {"limits": …, "sandboxed": bool}      -> {"ready": True} or {"fault": why}, once it is confined
+    {"library": {path: text}}             the submission, so that no file of it need be in reach
+
+Then come requests, all plain values:
 
     {"load": module}                      -> {"loaded": True} or {"error": …}
     {"stand_in": ["module.function", …]}  -> {"loaded": True}; these functions now ask the grader
@@ -13,6 +18,7 @@ that the grader stands in for, and gets {"value": …} or {"error": …} back.
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -21,46 +27,64 @@ import torch
 
 from .calls import Outcome, invoke
 from .checking import find_function
-from .loading import PACKAGE, library
+from .confine import confine, open_doors
+from .limits import Limits
+from .loading import PACKAGE, TextFinder, library
 from .pipe import receive, send
-from .sandbox import Limits, confine
 from .values import plain
+
+FOLDER = Path("/submission") / PACKAGE  # where the submission's files are said to lie
 
 
 def main() -> None:
     """Answer requests until the pipe closes."""
     source, sink = _take_over_pipes()
     torch.set_num_threads(1)
-    send(sink, {"ready": True})
-    start = receive(source)
-    confine(Limits(**start["limits"]))
-    folder = Path(start["library"])
-    with library(folder):
+    fault = _confine(receive(source))
+    send(sink, {"fault": fault} if fault else {"ready": True})
+    texts = {name: text.encode("latin-1") for name, text in receive(source)["library"].items()}
+    finder = TextFinder(FOLDER, texts)
+    with library(finder):
         while True:
-            send(sink, _answer(receive(source), folder, source, sink))
+            send(sink, _answer(receive(source), finder, source, sink))
+
+
+def _confine(start: dict) -> str | None:
+    """Put the layers on and try them; say what is wrong, if anything is."""
+    try:
+        confine(Limits(**start["limits"]), sandboxed=start["sandboxed"])
+    except OSError as error:
+        return str(error)
+    doors = open_doors() if start["sandboxed"] else []
+    return f"the sandbox does not hold against {', '.join(doors)}" if doors else None
 
 
 def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Keep the pipe for ourselves; what submitted code prints or reads goes nowhere."""
-    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    mine = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    return source, sink
+    os.closerange(max(*mine, 2) + 1, 4096)
+    for descriptor in range(3, max(mine)):  # whatever else came along
+        if descriptor not in mine:
+            with suppress(OSError):
+                os.close(descriptor)
+    return os.fdopen(mine[0], "rb"), os.fdopen(mine[1], "wb")
 
 
-def _answer(request: dict, folder: Path, source: BinaryIO, sink: BinaryIO) -> dict:
+def _answer(request: dict, finder: TextFinder, source: BinaryIO, sink: BinaryIO) -> dict:
     match request:
         case {"load": str(exercise)}:
-            found = find_function(exercise, folder)
+            found = find_function(exercise, finder)
             return _describe(found) if isinstance(found, Outcome) else {"loaded": True}
         case {"stand_in": list(names)}:
             for name in names:
                 _stand_in(name, source, sink)
             return {"loaded": True}
         case {"call": str(exercise), "args": dict(args)}:
-            found = find_function(exercise, folder)
-            outcome = found if isinstance(found, Outcome) else invoke(found, args, folder)
+            found = find_function(exercise, finder)
+            outcome = found if isinstance(found, Outcome) else invoke(found, args, FOLDER)
             return _describe(outcome)
     raise ValueError("no such request")
 

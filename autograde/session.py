@@ -1,6 +1,5 @@
 """The trusted side of the pipe: one submission in one runner, started again when it breaks."""
 
-import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
@@ -13,9 +12,9 @@ from torch import Tensor
 from . import sandbox
 from .calls import CallError, Outcome
 from .errors import GraderFault
-from .loading import PACKAGE
+from .limits import Limits
+from .loading import PACKAGE, read_package
 from .pipe import receive, send
-from .sandbox import Limits
 from .values import BadMessage
 
 LARGEST_ANSWER = 20_000  # numbers in what a runner asks about: no case of the course needs more
@@ -33,25 +32,35 @@ class Stopped(Exception):
 class Runner:
     """One runner process, up to the moment it breaks a bound."""
 
-    def __init__(self, submission: Path, limits: Limits):
+    def __init__(self, library: Mapping[str, bytes], limits: Limits, mode: str):
         self.limits = limits
-        self.scratch = tempfile.TemporaryDirectory(prefix="submission-")
         try:
-            self.process = sandbox.start(Path(self.scratch.name))
+            self.process = sandbox.start(mode)
         except OSError as error:
             raise GraderFault(f"No process for submitted code could be started: {error}") from None
         self.thread = ThreadPoolExecutor(max_workers=1)
-        self._hand_shake(submission)
+        self._hand_shake(mode != sandbox.OFF)
+        texts = {name: text.decode("latin-1") for name, text in library.items()}  # any bytes
+        self._wait(lambda: send(self.process.stdin, {"library": texts}), sandbox.START_SECONDS)
 
-    def _hand_shake(self, submission: Path) -> None:
-        """Make sure the runner works before it sees a line of the submission."""
+    def _hand_shake(self, sandboxed: bool) -> None:
+        """Make sure that the sandbox holds before the runner gets a line of the submission."""
+        start = {"limits": asdict(self.limits), "sandboxed": sandboxed}
+
+        def exchange():
+            send(self.process.stdin, start)
+            return receive(self.process.stdout)
+
         try:
-            ready = self._wait(lambda: receive(self.process.stdout), sandbox.START_SECONDS)
-            if ready != {"ready": True}:
-                raise Stopped("it answered wrongly.")
-            start = {"limits": asdict(self.limits), "library": str(submission / PACKAGE)}
-            self._wait(lambda: send(self.process.stdin, start), sandbox.START_SECONDS)
+            match self._wait(exchange, sandbox.START_SECONDS):
+                case {"ready": True}:
+                    return
+                case {"fault": str(why)}:
+                    self.close()
+                    raise GraderFault(f"The sandbox for submitted code failed: {why}.")
+            raise Stopped("it answered wrongly.")
         except Stopped as stopped:
+            self.close()
             raise GraderFault(f"The runner for submitted code did not start: {stopped}") from None
 
     def ask(self, request: dict, seconds: float, answers: Mapping[str, Callable]) -> Outcome:
@@ -101,7 +110,6 @@ class Runner:
     def close(self) -> None:
         sandbox.stop(self.process)
         self.thread.shutdown(wait=True)
-        self.scratch.cleanup()
 
 
 def answer(function: Callable, args: list, kwargs: dict) -> dict:
@@ -161,12 +169,17 @@ def _error(types: list, message: str, where: str) -> CallError:
 class Session:
     """A submission as a set of functions to call, whatever happens to its runners.
 
+    Args:
+        submission: the folder that holds `mha_lib/`; it is read once, here.
+        mode: of the sandbox.
+
     Attributes:
         answers: reference functions that stand in for those of the submission that did not pass.
     """
 
-    def __init__(self, submission: Path, exercises: list[str], limits: Limits):
-        self.submission, self.exercises, self.limits = submission, exercises, limits
+    def __init__(self, submission: Path, exercises: list[str], limits: Limits, mode: str):
+        self.exercises, self.limits, self.mode = exercises, limits, mode
+        self.library = read_package(submission / PACKAGE)
         self.answers: dict[str, Callable] = {}
         self.broken: dict[str, Outcome] = {}  # module -> why it can't be loaded
         self.runner: Runner | None = None
@@ -206,7 +219,7 @@ class Session:
             Stopped: if it breaks a bound although no further module is to blame.
         """
         while self.runner is None:
-            runner, blamed = Runner(self.submission, self.limits), len(self.broken)
+            runner, blamed = Runner(self.library, self.limits, self.mode), len(self.broken)
             try:
                 self._load(runner)
             except Stopped:
@@ -231,7 +244,7 @@ class Session:
         except Stopped as stopped:
             self.broken[module] = stopped.outcome
             raise
-        missing_file = outcome.absent and not (self.submission / PACKAGE / f"{module}.py").is_file()
+        missing_file = outcome.absent and f"{module}.py" not in self.library
         if outcome.unloadable or missing_file:
             self.broken[module] = outcome
 

@@ -3,6 +3,9 @@
 Importing PyTorch takes a second and more; a fork takes milliseconds. The warm process holds nothing
 secret: it knows the runner's modules and never sees a submission, a case or a result. It does no
 arithmetic before a fork, because a copy of a process whose thread pools have started can hang.
+
+Runners are named by the number that they have for the warm process, which may live in a process
+namespace of its own: so it is the warm process that waits for them and kills them.
 """
 
 import json
@@ -14,10 +17,9 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 
 RUNNING = "running"  # in place of an exit code
+ANSWER_SECONDS = 60.0  # PyTorch's import on a busy machine; afterwards an answer takes milliseconds
 
 
 class Child:
@@ -47,36 +49,41 @@ class Child:
 
     def kill(self) -> None:
         if self.returncode is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            self.nursery.request({"kill": self.pid})
 
 
 class Nursery:
-    """The trusted side's handle on the warm process."""
+    """The trusted side's handle on the warm process.
 
-    def __init__(self, environment: dict[str, str]):
+    Args:
+        wrapper: a command to start it with, which puts it into namespaces of its own.
+    """
+
+    def __init__(self, wrapper: list[str], environment: dict[str, str]):
         self.control, theirs = socket.socketpair()
+        self.control.settimeout(ANSWER_SECONDS)
         self.lock = threading.Lock()
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "autograde.warm", str(theirs.fileno())],
+            [*wrapper, sys.executable, "-I", "-m", "autograde.warm", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            cwd="/",
             env=environment,
             pass_fds=[theirs.fileno()],
         )
         theirs.close()
 
-    def fork(self, scratch: Path) -> Child:
-        """Fork a runner whose working directory is `scratch`.
+    def fork(self) -> Child:
+        """Fork a runner.
 
         Raises:
-            OSError: if the warm process is gone.
+            OSError: if the warm process is gone, or does not answer.
         """
         their_in, my_out = os.pipe()
         my_in, their_out = os.pipe()
         try:
-            pid = self.request({"fork": str(scratch)}, [their_in, their_out])
+            pid = self.request({"fork": True}, [their_in, their_out])
         except OSError:
             os.close(my_in)
             os.close(my_out)
@@ -88,8 +95,12 @@ class Nursery:
 
     def request(self, message: dict, descriptors: tuple | list = ()):
         with self.lock:
-            socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
-            answer = self.control.recv(4096)
+            try:
+                socket.send_fds(self.control, [json.dumps(message).encode()], descriptors)
+                answer = self.control.recv(4096)
+            except TimeoutError:  # an answer that comes later would be taken for the next one
+                self.process.kill()
+                raise
         if not answer:
             raise ConnectionError("the warm process is gone")
         return json.loads(answer)
@@ -97,22 +108,6 @@ class Nursery:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
-
-
-_nurseries: list[Nursery] = []
-
-
-def nursery(environment: dict[str, str]) -> Nursery:
-    """This process's warm process, started when it is first needed or has died."""
-    if not _nurseries or not _nurseries[-1].alive:
-        _nurseries[:] = [Nursery(environment)]
-    return _nurseries[-1]
-
-
-@cache
-def supported() -> bool:
-    """Forking a process with PyTorch loaded is sound on Linux; elsewhere runners start cold."""
-    return sys.platform == "linux"
 
 
 def main() -> None:
@@ -124,15 +119,17 @@ def main() -> None:
         data, descriptors, _, _ = socket.recv_fds(control, 4096, 2)
         if not data:
             return
-        request = json.loads(data)
-        if "fork" in request:
-            answer = _fork(request["fork"], descriptors, control, runner.main)
-        else:
-            answer = _exit_code(request["wait"])
+        match json.loads(data):
+            case {"fork": True}:
+                answer = _fork(descriptors, control, runner.main)
+            case {"wait": int(pid)}:
+                answer = _exit_code(pid)
+            case {"kill": int(pid)}:
+                answer = _kill(pid)
         control.send(json.dumps(answer).encode())
 
 
-def _fork(scratch: str, descriptors: list[int], control: socket.socket, run) -> int:
+def _fork(descriptors: list[int], control: socket.socket, run) -> int:
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
         raise RuntimeError(f"{len(threads)} threads in the warm process: a fork could hang")
@@ -144,8 +141,6 @@ def _fork(scratch: str, descriptors: list[int], control: socket.socket, run) -> 
     try:  # the child never returns from here
         control.close()
         os.setsid()
-        os.chdir(scratch)
-        os.environ.update(HOME=scratch, TMPDIR=scratch)
         for descriptor, place in zip(descriptors, (0, 1), strict=True):
             os.dup2(descriptor, place)
             os.close(descriptor)
@@ -160,6 +155,13 @@ def _exit_code(pid: int) -> int | str:
     except ChildProcessError:  # waited for before
         return 0
     return os.waitstatus_to_exitcode(status) if done else RUNNING
+
+
+def _kill(pid: int) -> None:
+    """Kill a runner and its process group; it is our child, so the number is still its own."""
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

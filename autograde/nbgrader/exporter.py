@@ -4,7 +4,12 @@ import os
 from pathlib import Path
 
 from nbconvert.exporters import NotebookExporter
+from nbgrader.converters import NbGraderException
 
+from autograde import sandbox
+from autograde.errors import AutogradeError
+
+from .grade import GradeExercises
 from .notebooks import (
     UnreadableNotebook,
     course_directory,
@@ -14,7 +19,21 @@ from .notebooks import (
 
 
 class SubmissionExporter(NotebookExporter):
-    """Reads a submitted notebook, or the released one in its place when that cannot be read."""
+    """Reads a submitted notebook, or the released one in its place when that cannot be read.
+
+    nbgrader makes one when `nbgrader autograde` starts, before anything is in the gradebook: the
+    moment to refuse if submitted code can't be held. A refusal later would leave a row without
+    grades, which is exported as 0.
+    """
+
+    def __init__(self, **keywords):
+        super().__init__(**keywords)
+        try:
+            mode = sandbox.choose(GradeExercises(parent=self.parent).sandbox)
+        except AutogradeError as error:
+            self.log.error("Nothing is graded. %s", error)
+            raise NbGraderException(str(error)) from None
+        self.log.info(sandbox.describe(mode))
 
     def from_filename(self, filename, resources=None, **kw):
         coursedir, about = course_directory(self), resources["nbgrader"]

@@ -5,7 +5,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Unicode
 
+from autograde import sandbox as sandboxes
 from autograde.build.lessons import exercise_of
 from autograde.errors import AutogradeError
 from autograde.exercises import EXERCISES
@@ -24,6 +26,12 @@ class GradeExercises(NbGraderPreprocessor):
     reads the score from the cell's output.
     """
 
+    sandbox = Unicode(
+        "auto",
+        help="What holds submitted code: auto (the strongest that works on this machine), "
+        "bubblewrap, namespaces, landlock, or off (only for submissions of people you trust).",
+    ).tag(config=True)
+
     def preprocess(self, nb, resources):
         coursedir, about = course_directory(self), resources["nbgrader"]
         directory = Path(
@@ -33,9 +41,12 @@ class GradeExercises(NbGraderPreprocessor):
         )
         graded = {_exercise(cell): cell for cell in nb.cells if _is_graded_code(cell)}
         if graded:
-            results = grade_submission(directory, exercises=list(graded))
+            mode = sandboxes.choose(self.sandbox)
+            results = grade_submission(directory, exercises=list(graded), sandbox=mode)
         for exercise, cell in graded.items():
             result = results[exercise]
+            if mode == sandboxes.OFF:
+                result = result.with_remark("Remark: graded without a sandbox.")
             self.log.info("%s %s: %s, %s", about["student"], exercise, result.status, result.score)
             source = function_source(directory, exercise)
             cell.outputs = [_output(result, source, cell.metadata.nbgrader.points)]

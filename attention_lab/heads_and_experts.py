@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,7 @@ HIDDEN = 8  # of one expert
 STEPS = 600
 LEARNING_RATE = 0.01
 BALANCE = 0.01
+MODEL_WIDTH = 768  # of the model whose axes can be moved
 Router = Callable[..., tuple[Tensor, Tensor]]
 
 
@@ -441,6 +443,54 @@ def plot_two_by_two(live: list[Run], recorded: list[Run]):
     axes[0].set_ylabel("accuracy (all three signs right)")
     axes[1].legend(loc="lower right", bbox_to_anchor=(1, 0.12))
     return figure, "Accuracy in the four settings, recorded runs: " + "; ".join(words) + "."
+
+
+class Counts(NamedTuple):
+    """A learner's counting functions, as notebooks 4, 9 and 10 build them."""
+
+    computations: Callable[[int, int], int]
+    attention_parameters: Callable[[int, int], int]
+    expert_parameters: Callable[[int, int, int, int], tuple[int, int]]
+
+
+def plot_axes(counts: Counts, num_layers: int, num_heads: int, num_experts: int):
+    """Draw a model's three axes: layers on top of each other, heads and experts side by side.
+
+    Args:
+        counts: what is counted is counted with these, at D = 768 and 4·768 inside an expert.
+        num_experts: one of them is used by each token.
+
+    Returns:
+        (figure, alt text).
+
+    Raises:
+        ValueError: whatever the functions refuse.
+    """
+    attention = num_layers * counts.attention_parameters(MODEL_WIDTH, num_heads)
+    total, active = (
+        num_layers * n
+        for n in counts.expert_parameters(MODEL_WIDTH, 4 * MODEL_WIDTH, num_experts, 1)
+    )
+    figure, ax = new_figure(8.4, 0.6 + 0.28 * num_layers)
+    for layer in range(num_layers):
+        for head in range(num_heads):
+            ax.barh(layer, 0.9 / num_heads, 0.7, left=head / num_heads, color=BLUE)
+        for expert in range(num_experts):
+            colour, left = (ORANGE if expert == 0 else GREY), 1.1 + expert / num_experts
+            ax.barh(layer, 0.9 / num_experts, 0.7, left=left, color=colour)
+    ax.set_xticks(
+        [0.5, 1.6], [f"attention: {num_heads} heads", f"experts: 1 of {num_experts} used"]
+    )
+    ax.set_yticks(range(num_layers))
+    ax.set(ylabel="layer", xlim=(-0.05, 2.15))
+    ax.tick_params(length=0)
+    return figure, (
+        f"{num_layers} layers, each with {num_heads} heads and {num_experts} experts, of which a "
+        f"token uses one. {counts.computations(num_layers, num_heads)} attention patterns; a chain "
+        f"of {num_layers} attentions; {attention / 1e6:.1f} million attention parameters; "
+        f"{total / 1e6:.1f} million in the experts, {active / 1e6:.1f} million of them used by a "
+        "token."
+    )
 
 
 def plot_who_looks_where(block: Block):

@@ -273,6 +273,37 @@ def plot_curve(live: list[Run], recorded: list[Run], floor: Callable[[int, int],
     return figure, alt
 
 
+def plot_cut(recorded: list[Run], num_heads: int):
+    """Draw one partition of the columns, and where it stands on the curve.
+
+    Args:
+        recorded: all recorded runs; the medians of `the_curve` are drawn.
+
+    Returns:
+        (figure, alt text).
+    """
+    shown = the_curve(recorded)
+    medians = [median(select(shown, num_heads=h)) for h in HEAD_COUNTS]
+    here = HEAD_COUNTS.index(num_heads)
+    figure, (left, right) = new_figure(11, 3, ncols=2)
+    head_dim = WIDTH // num_heads
+    for number in range(num_heads):
+        colour = PALETTE[number % 2]
+        left.barh(0, head_dim, left=number * head_dim, color=colour, edgecolor="white", lw=0.5)
+    left.set(yticks=[], xlabel="column of W_Q, W_K and W_V", xlim=(0, WIDTH), ylim=(-1, 1))
+    left.set_title(f"{num_heads} heads of {head_dim}")
+    right.plot(range(len(HEAD_COUNTS)), medians, color=GREY, marker="o")
+    right.plot([here], [medians[here]], color=VERMILION, marker="o", markersize=12)
+    right.set_xticks(range(len(HEAD_COUNTS)), HEAD_COUNTS)
+    right.set(xlabel="heads", ylabel="unexplained share\n(median of 10 seeds)", ylim=(-0.03, 1))
+    right.grid(True, axis="y")
+    return figure, (
+        f"{num_heads} heads share {WIDTH} columns, {head_dim} each. Median unexplained share over "
+        f"the recorded seeds: {medians[here]:.4f}. Parameters: {shown[0].parameters}, as in every "
+        "cut."
+    )
+
+
 def _visible(share: float) -> float:
     return max(share, 1e-4)  # for a logarithmic scale
 

@@ -82,6 +82,33 @@ def plot_flow(trail: Trail):
     )
 
 
+def plot_layer(
+    trail_of: Callable[[int, int, int, int], Trail],
+    parameters_of: Callable[[int, int, int], int],
+    d_model: int,
+    num_heads: int,
+    num_kv_heads: int,
+):
+    """Draw the flow through a layer of any size, with what its matrices hold.
+
+    Args:
+        trail_of: `shape_trail(batch, num_tokens, d_model, num_heads)`.
+        parameters_of: `count_attention_parameters(d_model, num_heads, num_kv_heads)`.
+
+    Returns:
+        (figure, alt text).
+
+    Raises:
+        ValueError: whatever the two functions refuse.
+    """
+    parameters = parameters_of(d_model, num_heads, num_kv_heads)
+    figure, alt = plot_flow(trail_of(1, 128, d_model, num_heads))
+    return figure, (
+        f"D = {d_model}, {num_heads} heads of {d_model // num_heads}, keys and values for "
+        f"{num_kv_heads}: {parameters:,} parameters in the four matrices. {alt}"
+    )
+
+
 def _head_colours(num_heads: int) -> list[str]:
     colours = list(islice(cycle((SKY, BLUE)), num_heads))
     if num_heads > FOLLOWED:

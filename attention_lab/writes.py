@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from .figures import BLUE, GREEN, GREY, MAP, ORANGE, SKY, heat_map, new_figure
+from .figures import BLUE, GREEN, GREY, MAP, ORANGE, SKY, VERMILION, heat_map, new_figure
 
 HEAD_COLOURS = (SKY, ORANGE, GREEN)  # black text is readable on all three
 Ablate = Callable[[Tensor, Tensor, list[int]], Tensor]
@@ -154,6 +154,43 @@ def plot_reach(writes: dict[str, Tensor]):
     axes[0].set_ylabel("head")
     figure.colorbar(image, ax=axes, label="size of the write (RMS)")
     return figure, "Maps of each head's write by coordinate. " + ". ".join(words) + "."
+
+
+def plot_sum(parts: Tensor, **on: bool):
+    """Draw one token's output as the sum of the writes of the heads that are switched on.
+
+    Args:
+        parts: (h, D), the writes of each head to one token.
+        **on: for each head, by any name, in order.
+
+    Returns:
+        (figure, alt text).
+    """
+    chosen = torch.tensor(list(on.values()))
+    shown, at = parts * chosen[:, None], range(parts.shape[1])
+    figure, ax = new_figure(8.4, 3.2)
+    above, below = torch.zeros(2, parts.shape[1], dtype=parts.dtype)
+    for number, (write, colour) in enumerate(zip(shown, HEAD_COLOURS, strict=True)):
+        start = torch.where(write > 0, above, below)
+        ax.bar(at, write, bottom=start, color=colour, width=0.7, label=f"head {number}'s write")
+        above, below = above + write.clamp(min=0), below + write.clamp(max=0)
+    for values, style, label in (
+        (parts.sum(0), {"color": GREY, "lw": 4, "alpha": 0.5}, "the whole layer's output"),
+        (shown.sum(0), {"color": VERMILION, "lw": 2}, "sum of what is switched on"),
+    ):
+        ends = [place - 0.45 for place in at], [place + 0.45 for place in at]
+        ax.hlines(values, *ends, label=label, **style)
+    limit = 1.1 * parts.abs().sum(0).max().item()
+    ax.set(xlabel="coordinate of the output", ylabel="value", ylim=(-limit, limit))
+    ax.set_xticks(at)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside right upper")
+    names = ", ".join(str(i) for i in chosen.nonzero().flatten().tolist()) or "none"
+    left = (parts.sum(0) - shown.sum(0)).norm() / parts.sum(0).norm()
+    return figure, (
+        f"One token's output over {parts.shape[1]} coordinates as stacked bars, one colour a head. "
+        f"Heads switched on: {names}. Their sum is {left:.0%} of the output's length away from the "
+        "whole layer's output."
+    )
 
 
 # ---------------------------------------------------------------------------------- interactions

@@ -30,12 +30,16 @@
 
 # %%
 # %load_ext autograde
+from functools import partial
+
 import torch
+from ipywidgets import Dropdown
 from torch import nn
 
 from attention_lab import sizes, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import follow
 from autograde import check, needs
 from mha_lib import attention, heads, sizing
 
@@ -320,6 +324,24 @@ usual = sizing.count_attention_parameters(768, 12)
 for name, arguments in layers.items():
     count = sizing.count_attention_parameters(768, 12, **arguments)
     print(f"{name:38} {count:10,}   {count / usual:.2f} of the usual case")
+
+# %% [markdown]
+# ### Try it: other layers
+#
+# Choose width, heads, and how many of the heads have keys and values of their own. The picture is
+# drawn from your `shape_trail`, the count is your `count_attention_parameters`, and what they refuse
+# is said below the picture.
+
+# %%
+needs("sizing.shape_trail", "sizing.count_attention_parameters")
+follow(
+    partial(sizes.plot_layer, sizing.shape_trail, sizing.count_attention_parameters),
+    d_model=Dropdown(options=[512, 768, 1024], value=768, description="width D"),
+    num_heads=Dropdown(options=[4, 8, 12, 16, 24], value=12, description="heads h"),
+    num_kv_heads=Dropdown(
+        options=[1, 2, 4, 8, 12, 16, 24], value=12, description="key/value heads"
+    ),
+)
 
 # %% [markdown]
 # ## Build 4: count_attention_flops

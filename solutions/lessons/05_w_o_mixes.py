@@ -30,11 +30,15 @@
 
 # %%
 # %load_ext autograde
+from functools import partial
+
 import torch
+from ipywidgets import Checkbox
 
 from attention_lab import splitting, without_w_o, writes
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import follow
 from autograde import check, needs
 from mha_lib import mixing
 
@@ -145,6 +149,20 @@ outcome(
 # This is proven, not only measured: no training, no weights and no input can make it otherwise.
 # There is nothing in the layer's output that belongs to two heads together.
 #
+# ### Try it: heads on and off
+#
+# Three heads of 4, one token. Switch heads off and on, and watch the sum.
+
+# %%
+needs("mixing.head_writes")
+small = writes.random_layer(3, 4, 12)
+one_token = mixing.head_writes(small.head_out, small.w_o)[0, 5]  # (h, D)
+follow(
+    partial(writes.plot_sum, one_token),
+    **{f"head_{i}": Checkbox(value=True, description=f"head {i}") for i in range(3)},
+)
+
+# %% [markdown]
 # ## Where may a head write?
 #
 # ### Predict

@@ -28,11 +28,15 @@
 
 # %%
 # %load_ext autograde
+from functools import partial
+
 import torch
+from ipywidgets import SelectionSlider
 
 from attention_lab import partitions
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import follow
 from autograde import check, needs
 from mha_lib import attention, partition, single
 
@@ -174,8 +178,15 @@ outcome(
 # - **Right arm: too little in each.** It begins where a head gets narrower than a name, at d < 12.
 #   The left panel hardly shows the beginning, the logarithmic one does.
 #
-# In between lies a wide stretch on which the head count matters little.
-#
+# In between lies a wide stretch on which the head count matters little. Move along it:
+
+# %%
+follow(
+    partial(partitions.plot_cut, partitions.recorded_runs()),
+    num_heads=SelectionSlider(options=partitions.HEAD_COUNTS, value=8, description="heads"),
+)
+
+# %% [markdown]
 # ## Look inside: what did the heads use?
 #
 # Does a head use all the columns it gets? The trained readers can be asked. Your function gives the

@@ -30,15 +30,19 @@
 
 # %%
 # %load_ext autograde
+from functools import partial
+
 import torch
+from ipywidgets import IntSlider, SelectionSlider
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_lab import heads_and_experts as lab
 from attention_lab import lookups, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import follow
 from autograde import check, needs
-from mha_lib import experts
+from mha_lib import experts, layers, sizing
 
 # %% [markdown]
 # ## Predict
@@ -295,6 +299,31 @@ outcome(
 # MoE buys them for less work a token, at the price of a router that has to be trained. Eight
 # experts are not eight minds.
 #
+# ## Three axes of one model
+#
+# Layers, heads, experts: move one at a time and read which of the numbers below the picture follow.
+# Width 768, experts four times as wide, one expert a token. The counts are your own functions of
+# notebooks 4, 9 and 10.
+
+# %%
+needs(
+    "sizing.count_attention_parameters",
+    "layers.count_attention_computations",
+    "experts.count_moe_parameters",
+)
+counts = lab.Counts(
+    layers.count_attention_computations,
+    sizing.count_attention_parameters,
+    experts.count_moe_parameters,
+)
+follow(
+    partial(lab.plot_axes, counts),
+    num_layers=IntSlider(value=12, min=1, max=16, description="layers"),
+    num_heads=SelectionSlider(options=[1, 2, 3, 4, 6, 8, 12, 16], value=12, description="heads"),
+    num_experts=SelectionSlider(options=[1, 2, 4, 8], value=8, description="experts"),
+)
+
+# %% [markdown]
 # ## Who looks where
 #
 # The block with two heads and eight experts that was just trained, on one sequence. Left: each

@@ -7,6 +7,7 @@ inputs like those of the cases (N(0, 1), weights N(0, 1)/sqrt(D)), the worst flo
 and shapes are compared exactly. A float64 result where float32 was expected counts as right.
 """
 
+import math
 import re
 from typing import Any
 
@@ -166,11 +167,13 @@ def same_fingerprint(one: Fingerprint, other: Fingerprint) -> bool:
         if one[:1] == ["sketch"] and other[:1] == ["sketch"]:
             return one[:-1] == other[:-1] and _same_numbers(one[-1], other[-1])
         return all(same_fingerprint(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, float) and isinstance(other, float):
+        return _same_numbers([one], [other])
     return one is not None and one == other
 
 
 def _sketch(value: Any) -> list | str:
-    """["sketch", kind, shape, non-finite entries, projections] for tensors and numbers."""
+    """["sketch", kind, shape, non-finite entries, projections] for tensors; a number as it is."""
     match value:
         case tuple() | list():
             return [type(value).__name__, *[_sketch(item) for item in value]]
@@ -179,7 +182,7 @@ def _sketch(value: Any) -> list | str:
         case bool() | None | str() | Other() | HeadLoss():
             return describe(value)
         case int() | float():
-            array, what = np.array(float(value)), "number"
+            return float(f"{value:.7g}") if math.isfinite(value) else str(float(value))
         case Tensor() if value.dtype.is_complex:
             return describe(value)
         case Tensor():

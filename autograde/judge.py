@@ -211,7 +211,8 @@ def called_with(args: dict) -> str:
         if hasattr(value, "shape"):
             return f"{name} {tuple(value.shape)}"
         text = repr(value)
-        return f"{name} = {text if len(text) < 80 else describe(value)}"
+        room = 400 if isinstance(value, dict) else 80  # a model's configuration fits
+        return f"{name} = {text if len(text) < room else describe(value)}"
 
     return ", ".join(word(name, value) for name, value in args.items())
 

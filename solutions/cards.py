@@ -81,8 +81,8 @@ def read_head_layout(config: dict) -> dict:
             (`encoder_attention_heads`, `decoder_attention_heads`); or if a number is below 1.
             The message names the offending numbers.
 
-    Source: Ainslie et al. 2023, arXiv 2305.13245 (MHA, GQA, MQA); DeepSeek-AI 2024,
-        arXiv 2405.04434, section 2.1 (MLA).
+    Source: Ainslie et al. 2023, arXiv 2305.13245 (MHA, GQA, MQA); DeepSeek-V2's report,
+        arXiv 2405.04434, abstract (MLA); what MLA caches: DeepSeek's own inference code.
     """
     ### BEGIN SOLUTION
     config = config.get("text_config") or config

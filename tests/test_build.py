@@ -180,7 +180,8 @@ def test_the_wheel_holds_no_solution(tmp_path):
     folders = {name.split("/")[0] for name in names}
     assert not folders & {"solutions", "mha_lib", "tests"}
     assert not [n for n in names if n.startswith(("autograde/exercises/", "autograde/build/"))]
-    assert {"autograde/recorded/heads.json", "attention_lab/widgets/explorer.js"} <= set(names)
+    data = {"autograde/recorded/heads.json", "attention_lab/model_cards.json"}
+    assert data | {"attention_lab/widgets/explorer.js"} <= set(names)
     assert any(n.endswith("etc/jupyter/nbgrader_config.json") for n in names)
 
 

@@ -85,7 +85,7 @@ def _same_tensors(one: dict, other: dict) -> bool:
 
 
 def _same_numbers(one: Any, other: Any) -> bool:
-    if isinstance(one, float) or isinstance(other, float):
+    if float in (type(one), type(other)) and {type(one), type(other)} <= {int, float}:
         return bool(np.isclose(one, other, rtol=1e-4, atol=1e-5))
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same_numbers, one, other))

@@ -296,9 +296,7 @@ def _reader(**changes):
 
 def _unless_latent(wrong):
     """For what is cached: wrong for keys and values, right for MLA."""
-    return lambda c, kv, d, D, h: (
-        _numbers(c, kv, d, D, h) if _is_latent(c) else wrong(kv, d, D, h)
-    )
+    return lambda c, kv, d, D, h: _numbers(c, kv, d, D, h) if _is_latent(c) else wrong(kv, d, D, h)
 
 
 def _if_latent(wrong):
@@ -356,7 +354,9 @@ def _none_kept(config):
 
 def _with_shared(c):
     experts, active = _experts(c)
-    return (experts, active) if experts is None else (experts + c.get("n_shared_experts", 0), active)
+    return (
+        (experts, active) if experts is None else (experts + c.get("n_shared_experts", 0), active)
+    )
 
 
 def _swapped_experts(c):
@@ -497,9 +497,7 @@ READ_CASES = (
         lambda c: (c["num_experts_per_tok"], c["num_local_experts"]),
         num_experts_per_tok=lambda s: s.E + 7,
     ),
-    _raises(
-        "no width", _without("hidden_size", _llama), lambda c: ("hidden_size",), promise=0.025
-    ),
+    _raises("no width", _without("hidden_size", _llama), lambda c: ("hidden_size",), promise=0.025),
     _raises(
         "experts, but not how many a token uses",
         _without("num_experts_per_tok", _olmoe),
@@ -895,7 +893,7 @@ def _compare_by_loop(before, after):
         text += "none" if first[key] is None else str(first[key])
         text += " -> " + ("none" if second[key] is None else str(second[key]))
         if key != "kind" and None not in (first[key], second[key]):
-            text += " (x {:.4g})".format(second[key] / first[key])
+            text += f" (x {second[key] / first[key]:.4g})"
         lines.append(text)
     return lines
 

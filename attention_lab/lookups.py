@@ -682,11 +682,12 @@ def plot_versions(versions: dict[str, Heads], task: LookupTask, size: int = 200)
             x_label="token looked at (#1 = asked for first)",
         )
         left.tick_params(axis="x", rotation=0)
-        right.bar(looked_up, left_over, color=BLUE, width=0.6)
+        bars = right.bar(looked_up, left_over, color=BLUE, width=0.6)
+        right.bar_label(bars, fmt="%.2f", color=GREY, size=8, padding=2)
         right.set(
             xlabel="look-up",
             ylabel="unexplained share",
-            ylim=(0, 1.05),
+            ylim=(0, 1.15),
             title=f"{name}: what is left",
         )
         right.grid(True, axis="y")

@@ -735,15 +735,17 @@ def plot_cards(options: Callable[[int], list[int]]):
         spots = [c.d_model for c in cards], [c.num_heads for c in cards]
         ax.scatter(*spots, color=colour, marker=marker, label=label, zorder=3)
     named = {"Falcon-7B", "Llama-2-7B", "GPT-2"} | {card.name for card in others}
-    below = {"Qwen3-0.6B", "GPT-2", "Llama-2-7B", "GPT-NeoX-20B", "mT5-small"}
-    left = {"Gemma-7B", "Falcon-7B"}  # so that no two names meet
+    places = {  # dx, dy in points, so that no name meets another or a line
+        **dict.fromkeys(("Qwen3-0.6B", "GPT-2", "Llama-2-7B", "Gemma-7B"), (6, -11, "left")),
+        "Falcon-7B": (-6, 5, "right"),
+        "GPT-NeoX-20B": (-4, -14, "center"),
+        "mT5-small": (-6, -11, "right"),
+    }
     for card in CARDS:
         if card.name in named:
-            offset = (6, -11) if card.name in below else (6, 5)
-            side = "right" if card.name in left else "left"
+            dx, dy, side = places.get(card.name, (6, 5, "left"))
             spot = {"xy": (card.d_model, card.num_heads), "ha": side, "size": 8}
-            offset = (-offset[0], offset[1]) if card.name in left else offset
-            ax.annotate(card.name, xytext=offset, textcoords="offset points", **spot)
+            ax.annotate(card.name, xytext=(dx, dy), textcoords="offset points", **spot)
     ax.set(xscale="log", yscale="log", xlabel="width of the model D", ylabel="query heads h")
     ticks = [512, 1024, 2048, 4096, 8192, 16384]
     ax.set_xticks(ticks, [str(t) for t in ticks])

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from itertools import cycle, islice
+from time import perf_counter
 
 import torch
 from matplotlib.patches import FancyArrowPatch, Rectangle
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
@@ -388,6 +389,56 @@ def plot_flops(count: Callable[[int, int, int, int], int], d_model: int, num_hea
         f"Below {2 * d_model} tokens the projections, which grow with T, are the larger part; "
         "above it the look-ups, which grow with T²."
     )
+
+
+# --- three ways to one layer, with biases ---------------------------------------------------------
+
+
+def biased_layer(d_model: int, num_heads: int, device: str) -> nn.MultiheadAttention:
+    """Make PyTorch's layer with random weights and biases (its own biases start at 0)."""
+    torch.manual_seed(4)
+    module = nn.MultiheadAttention(d_model, num_heads, batch_first=True)
+    for bias in (module.in_proj_bias, module.out_proj.bias):
+        nn.init.normal_(bias)
+    return module.eval().to(device)
+
+
+def with_one(x: Tensor) -> Tensor:
+    """Give every token a 1 more: (B, T, D) -> (B, T, D + 1)."""
+    return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)
+
+
+def fold_biases(module: nn.MultiheadAttention) -> tuple[list[Tensor], Tensor]:
+    """Write the biases of the projections as one more row, since [x, 1] [W; b] = x W + b.
+
+    Returns:
+        ([w_q, w_k, w_v (D + 1, h·d), w_o (h·d, D)], the bias of the output (D))
+    """
+    weights = module.in_proj_weight.detach().chunk(3)  # PyTorch keeps matrices as (out, in)
+    biases = module.in_proj_bias.detach().chunk(3)
+    rows = [torch.cat([w.T, b[None]]) for w, b in zip(weights, biases, strict=True)]
+    return [*rows, module.out_proj.weight.detach().T], module.out_proj.bias.detach()
+
+
+def times_on_device(
+    versions: dict[str, Callable[[Tensor], Tensor]], x: Tensor, rounds: int = 15
+) -> dict[str, float]:
+    """Time versions of a layer where x lies, with all the threads that PyTorch uses there.
+
+    They take turns. Reading one number of the result makes a GPU finish before the clock stops.
+
+    Returns:
+        name -> median time of a call in milliseconds.
+    """
+    times = {name: [] for name in versions}
+    with torch.inference_mode():
+        for turn in tqdm(range(rounds), desc="timing", leave=False):
+            for name, version in versions.items():
+                start = perf_counter()
+                version(x).flatten()[0].item()
+                if turn:  # the first one warms up
+                    times[name].append(perf_counter() - start)
+    return {name: 1e3 * torch.tensor(runs).median().item() for name, runs in times.items()}
 
 
 # --- time -----------------------------------------------------------------------------------------

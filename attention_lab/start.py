@@ -32,7 +32,7 @@ def machine_report() -> str:
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
-        "CPU": f"{os.cpu_count()} logical cores, {torch.get_num_threads()} threads for PyTorch",
+        "CPU": f"{os.cpu_count()} logical cores; PyTorch uses {torch.get_num_threads()}",
         "device": best_device(),
     }
     if lines["device"] == "cuda":

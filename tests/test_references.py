@@ -24,7 +24,7 @@ MODULES = [
 LESSONS = lessons()
 OURS = ("the text above", "this notebook", "notebook")
 VERSIONED = re.compile(r"\b(transformers|vLLM)\s+(\d+(?:\.\d+)+)")
-THREAD = re.compile(r"`([\w.-]+/[\w.-]+)`,?\s+(?:issue|number|pull request|discussion)\s+#?(\d+)")
+THREAD = re.compile(r"([\w.-]+/[\w.-]+)`?,?\s+(?:issue|number|pull request|discussion)\s+#?(\d+)")
 
 
 def family(name: str) -> str:
@@ -191,6 +191,7 @@ def test_the_list_is_complete_and_unambiguous():
         (strange_figures, "The FlashAttention of vLLM 0.10.0 takes 48."),
         (unknown_sources, "It is 64. Source: somebody's blog."),
         (unknown_sources, "On GitHub: `reczoo/FuxiCTR`, issue 31."),
+        (unknown_sources, "See pytorch/pytorch, issue 1."),
         (unknown_sources, "Source: default of the configuration class in transformers 4.1.0."),
     ],
 )

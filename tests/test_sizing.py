@@ -8,8 +8,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from attention_lab import sizes
+from attention_lab.splitting import loop_over_heads
 from solutions.attention import softmax
 from solutions.heads import merge_heads, multi_head_attention, split_heads
+from solutions.single import single_head_attention
 from solutions.sizing import (
     count_attention_flops,
     count_attention_parameters,
@@ -103,6 +105,24 @@ def test_the_numbers_in_the_answers():
     packed = sizes.columns_of_packed(1, 1, 6144)
     assert sizes.read_per_head(packed, 64)[1][0, 1, 0, 0] == 384
     assert unpack_qkv(packed, 64)[1][0, 1, 0, 0] == 6240
+
+
+def test_three_ways_with_biases_are_one_layer():
+    module = sizes.biased_layer(48, 3, "cpu")
+    weights, last_bias = sizes.fold_biases(module)
+    assert [tuple(w.shape) for w in weights] == [(49, 48)] * 3 + [(48, 48)]
+    held = sum(w.numel() for w in (*weights, last_bias))
+    assert held == count_attention_parameters(48, 3, bias=True)
+    ways = {
+        "loop": lambda x: loop_over_heads(single_head_attention, sizes.with_one(x), weights, 3),
+        "batched": lambda x: multi_head_attention(sizes.with_one(x), *weights, 3)[0],
+    }
+    x = torch.randn(2, 5, 48)
+    with torch.no_grad():
+        truth = module(x, x, x, need_weights=False)[0]
+        for name, way in ways.items():
+            torch.testing.assert_close(way(x) + last_bias, truth, msg=name)
+    assert min(sizes.times_on_device(ways, x, rounds=3).values()) > 0
 
 
 @pytest.mark.parametrize("heads", range(1, 17))

@@ -179,6 +179,10 @@ quiz(
 # In a terminal, `autograde check` does the same for everything, and
 # `autograde check attention.softmax` for one function.
 #
+# Stuck? Below every exercise there are hints to unfold, one step after another: the idea, the shapes,
+# almost the code. `autograde hint attention.softmax` shows the first one in a terminal. Hints cost
+# no points.
+#
 # ### How to read a check that fails
 #
 # Here is a real one: the check of a `causal_mask` in which someone mixed up past and future.

@@ -14,7 +14,7 @@
 #
 # **Where do the 768 numbers of a token go in a layer of 12 heads, and what do the heads cost?**
 #
-# *About 55 minutes.* 12 × 64 = 768: these are the sizes of GPT-2, and also of BERT-base and
+# *About 60 minutes.* 12 × 64 = 768: these are the sizes of GPT-2, and also of BERT-base and
 # ViT-B/16. In notebook 3 you built the layer; here you learn to read its sizes like a plan and to
 # count what it holds and what it does. You write:
 #
@@ -39,9 +39,10 @@ from torch import nn
 from attention_lab import sizes, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.start import best_device
 from attention_lab.widgets import follow
 from autograde import check, needs
-from mha_lib import attention, heads, sizing
+from mha_lib import attention, heads, single, sizing
 
 # %% [markdown]
 # ## Predict
@@ -117,8 +118,8 @@ show(fig, alt=alt)
 # - At 128 tokens the weights are the largest thing that is computed on the way: 12 tables of
 #   128 × 128, twice the numbers of x.
 #
-# And with another number of heads? The width is a cake that is cut into more pieces; the number of
-# tables is not:
+# And with another number of heads? The width is a cake that is cut into more pieces. The tables of
+# weights are not cut: each further head brings a whole one.
 
 # %%
 needs("sizing.shape_trail")
@@ -233,8 +234,8 @@ with torch.inference_mode():
         print(f"{name:13} shape {tuple(out.shape)}, relative error {error:.2g}")
 
 # %% [markdown]
-# No exception, no NaN, the right shape: only the numbers are wrong, and as wrong as can be, since
-# two unrelated outputs of the same size differ by √2 = 1.4. A pull request that adds GPT-NeoX to an
+# No exception, no NaN, the right shape: only the numbers are wrong, as wrong as those of some other
+# layer, since two unrelated outputs of the same size differ by √2 = 1.4. A pull request that adds GPT-NeoX to an
 # inference program warns of the same trap: nothing throws, no shape differs, and the model writes
 # fluent English all the same (GitHub, `lablup/mlxcel`, number 928; their statement, not measured
 # here).
@@ -255,7 +256,7 @@ with torch.inference_mode():
 #
 # In the layer of notebook 3 every query head has keys and values of its own: $h_{kv} = h$. With
 # $h_{kv} < h$ several query heads share them (grouped-query attention, Ainslie et al. 2023, arXiv
-# 2305.13245); a later notebook builds that, here we only count it.
+# 2305.13245); notebook 8 builds that, here we only count it.
 #
 # **By hand**, D = 4:
 #
@@ -509,6 +510,53 @@ outcome(
 # usual sizes (8 heads of 64 in the base model of Vaswani et al. 2017, 12 of 64 in GPT-2) lie on the
 # side where the difference is small. How low d can go before the *results* suffer is the question of
 # notebook 6.
+#
+# ## Measure: three ways to one layer, on your device
+#
+# One head after the other, all heads in one call, or a fused kernel: notebook 3 compared them on one
+# CPU thread. Here the same three with **biases**, on the fastest device that PyTorch finds and with
+# all its threads.
+#
+# Your functions take no biases and need none. Give every token a 1 more, and every projection one
+# more row:
+#
+# $$[x,\; 1] \begin{pmatrix} W \\ b \end{pmatrix} = x W + b$$
+#
+# So $W_Q$, $W_K$ and $W_V$ become (D + 1, h·d), and the last bias is added at the end.
+
+# %%
+needs("single.single_head_attention", "heads.multi_head_attention")
+device = best_device()
+module = sizes.biased_layer(768, 12, device)
+weights, last_bias = sizes.fold_biases(module)  # w_q, w_k, w_v (D + 1, h·d), w_o (h·d, D); (D)
+
+three_ways = {
+    "loop over heads": lambda x: (
+        splitting.loop_over_heads(single.single_head_attention, sizes.with_one(x), weights, 12)
+        + last_bias
+    ),
+    "batched, yours": lambda x: (
+        heads.multi_head_attention(sizes.with_one(x), *weights, 12)[0] + last_bias
+    ),
+    "fused, PyTorch's": lambda x: module(x, x, x, need_weights=False)[0],
+}
+x = torch.randn(4, 128, 768, device=device)
+with torch.inference_mode():
+    outputs = {name: way(x) for name, way in three_ways.items()}
+truth = outputs["fused, PyTorch's"]
+times = sizes.times_on_device(three_ways, x)
+
+held = sum(w.numel() for w in (*weights, last_bias))
+print(f"4 sequences of 128 tokens on {device}; {held:,} numbers, biases included\n")
+print(f"{'':18}{'relative difference':>20}{'ms, one call':>14}")
+for name, out in outputs.items():
+    difference = ((out - truth).norm() / truth.norm()).item()
+    print(f"{name:18}{difference:20.0e}{times[name]:14.2f}")
+
+# %% [markdown]
+# Three programs, one function: they agree to rounding, and the count is that of your
+# `count_attention_parameters` with `bias=True`. Which one is the fastest is a property of the device,
+# the sizes and the moment; look at the times twice before you believe them.
 #
 # ## Break it: which order was read?
 #

@@ -437,9 +437,9 @@ for w_o in without_w_o.MIXINGS:
 #
 # Two attention layers with residual connections, no feed-forward network, and a task that needs
 # them to work together: 16 different tokens, then the 15 pairs of neighbours again in random
-# order; the second token of each pair must be named. (It is the subject of the notebook on heads
-# and layers, later.) Here without $W_O$ the concatenated heads are added to the residual stream
-# as they are. Recorded, 4 heads a layer, 10 seeds each:
+# order; the second token of each pair must be named. (It is the subject of
+# [notebook 9](09_heads_are_not_layers.ipynb).) Here without $W_O$ the concatenated heads are added to
+# the residual stream as they are. Recorded, 4 heads a layer, 10 seeds each:
 
 # %%
 stacks = without_w_o.recorded_stacks()
@@ -540,7 +540,8 @@ print(f"norm of the output, the real sum  {parts['as trained'].sum(2).norm(dim=-
 # Still, a long write need not be an important one. Norms do not add up: compare the last line with
 # the two above it. Writes that point the same way would give the first number, writes at right
 # angles the second, and writes that cancel less than that, down to nothing. And what follows may
-# not look in the direction that was written. Whether a head *matters* is a question about the model's loss, for a later notebook.
+# not look in the direction that was written. Whether a head *matters* is a question about the model's
+# loss, for notebook 7.
 #
 # ## Break it: four ways to leave out head 1
 #

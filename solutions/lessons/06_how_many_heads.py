@@ -388,8 +388,8 @@ print([partitions.least_key_width(pattern) for pattern in partitions.random_patt
 #
 # ## Build 2: head_count_options
 #
-# Practice turns the question round. Nobody chooses h first: one chooses a width of a head that is
-# known to work, mostly **64 or 128**, and gets
+# Practice often turns the question round: choose a width of a head that is known to work, such as
+# **64 or 128**, and get
 #
 # $$h = D / d$$
 #

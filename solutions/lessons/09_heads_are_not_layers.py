@@ -296,8 +296,7 @@ predict(
 # %%
 predict(
     "layers-without",
-    "The W_O of layer 0, which never looks at the answer's place, is set to zero; layer 1 stays as it "
-    "is. The accuracy?",
+    "The W_O of layer 0 is set to zero; layer 1 stays as it is. The accuracy?",
     ["Hardly changes", "Falls to about one half", "Falls to about guessing"],
 )
 

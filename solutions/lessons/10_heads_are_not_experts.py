@@ -294,7 +294,7 @@ outcome(
 # 2. Experts see nothing but their own token and cannot change that. (That is variance; the
 # accuracies are measured.)
 #
-# For the table the last line of the printed table matters. **One expert of 64 hidden units** does
+# As for the answers learned by heart, look at the last line printed. **One expert of 64 hidden units** does
 # it too, without any router. What was missing was hidden units, not the *number of experts*: an
 # MoE buys them for less work a token, at the price of a router that has to be trained. Eight
 # experts are not eight minds.

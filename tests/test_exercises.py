@@ -20,6 +20,7 @@ SEEDS = [VISIBLE_SEED, *range(20)]
 TWINS = [
     {"attention_mask_multiplied", "attention_mask_tiny_fill"},
     {"floor_all_or_nothing", "floor_integer_division"},
+    {"gqa_nothing_expanded", "gqa_only_keys_expanded"},
     {"softmax_divides_by_max", "softmax_not_normalised"},
 ]
 

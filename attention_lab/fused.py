@@ -132,6 +132,9 @@ def multi_head_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Multi-head, grouped-query and cross-attention, a whole sequence or the next tokens of one.
 
+    Wide weights meet few tokens (a step of decoding) fastest when they lie in memory as (out, in),
+    as nn.Linear stores them: pass `linear.weight.T`, which is a view.
+
     Args:
         x: tokens (B, T, D); with a cache, the new ones only.
         w_q: projection (D, h·d).

@@ -1,0 +1,106 @@
+"""The benchmarks time what they say: every contender gives the same layer, tables are replaced."""
+
+import platform
+import sys
+from dataclasses import replace
+from pathlib import Path
+from time import sleep
+
+import pytest
+import torch
+from oracles import DEVICES, error
+from torch.utils.flop_counter import FlopCounterMode
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import attention  # noqa: E402
+import tables  # noqa: E402
+
+SMALL = {
+    "usual": attention.Size(24, 3, 3, 2, 6, torch.float64, head_dim=8),
+    "grouped": attention.Size(20, 6, 2, 2, 6, torch.float64, head_dim=4, out_in=True),
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("kind", attention.KINDS)
+@pytest.mark.parametrize("layer", SMALL)
+def test_all_contenders_compute_the_same_layer(layer, kind, device):
+    size = replace(SMALL[layer], kind=kind, device=device)
+    runs = attention.contenders(size)
+    names = [name for name in attention.CONTENDERS if attention.applies(size, name)]
+    assert list(runs) == [*names, attention.FLOOR]
+    module = attention.MODULE in runs
+    assert module == (layer == "usual")
+    outs = {name: runs[name]().cpu() for name in names}
+    assert outs[attention.FUSED].shape == (2, 1 if kind == attention.KINDS[2] else 6, size.d_model)
+    for name, out in outs.items():
+        assert error(out, outs[attention.READABLE]) < 1e-10, name
+        assert error(runs[name]().cpu(), out) < 1e-10, "a second run differs"
+
+
+@pytest.mark.parametrize(("kind", "times"), [*zip(attention.KINDS, (1, 3, 1), strict=True)])
+def test_the_floor_counts_the_products_of_the_layer(kind, times):
+    """All of them and no others: PyTorch's counter against the formula, 2·m·n·p a product."""
+    size = replace(SMALL["grouped"], kind=kind)
+    B, T, D, h, kv, d = 2, 6, 20, 6, 2, 4
+    new = 1 if kind == attention.KINDS[2] else T
+    one = 2 * B * new * (2 * D * h * d + 2 * D * kv * d + 2 * h * T * d)
+    run = attention.contenders(size)[attention.FLOOR]
+    with FlopCounterMode(display=False) as counter:
+        run()
+    assert counter.get_total_flops() == times * one
+
+
+def test_times_are_those_of_the_runs_and_what_is_too_slow_is_left_out():
+    runs = {
+        "slow": lambda: sleep(0.03),
+        "fast": lambda: sleep(0.01),
+        "too slow": lambda: sleep(0.5),
+    }
+    times = attention.measure(runs, 0.6)
+    assert set(times) == {"slow", "fast"}
+    assert 25 < times["slow"] < 300 and times["fast"] < times["slow"]
+
+
+def test_the_verdict_counts_rows():
+    one, other = SMALL["usual"], SMALL["grouped"]
+    times = {attention.FUSED: 1.0, attention.PLAIN: 1.0, attention.FLOOR: 0.5}
+    slower = {attention.FUSED: 3.0, attention.MODULE: 2.0, attention.FLOOR: 0.5}
+    text = attention.verdict({one: slower, other: times})
+    assert "in 1 of 2 rows; worst 1.50 (3 heads, D = 24, float64, forward" in text
+    assert "Slower than nn.MultiheadAttention in 1 rows." in text
+    assert "3 (6.00)" in attention.time_tables({one: slower})
+
+
+def test_memory_of_the_fused_path_grows_with_t_and_of_the_reference_with_its_square():
+    def growth(name, T):
+        return float(attention._in_a_process(name, T, attention.KINDS[0]))
+
+    table = 12 * 2048**2 * 4 / 2**20  # MiB of one table of weights, float32
+    assert growth(attention.READABLE, 2048) > 2 * table
+    assert growth(attention.FUSED, 4096) < 10 * 4096 * 768 * 4 / 2**20  # ten tensors (T, D)
+
+
+def test_a_section_is_replaced_and_nothing_else(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("above\n<!-- one: begin -->\nold\n<!-- one: end -->\nbelow\n")
+    for text in ("first", "second"):
+        tables.write_section("one", text, path)
+    assert path.read_text() == (
+        "above\n<!-- one: begin -->\n\nsecond\n\n<!-- one: end -->\nbelow\n"
+    )
+    with pytest.raises(ValueError, match="other: begin"):
+        tables.write_section("other", "text", path)
+
+
+def test_the_page_has_a_place_for_every_table(tmp_path):
+    copy = tmp_path / "benchmarks.md"
+    copy.write_text(tables.BENCHMARKS.read_text())
+    for name in ("attention on cpu", "attention on cuda", "notebooks"):
+        tables.write_section(name, "text", copy)
+
+
+def test_the_machine_is_described_without_a_name():
+    text = tables.machine()
+    assert "cores" in text and "PyTorch" in text and platform.node() not in text

@@ -8,7 +8,7 @@ import pytest
 from citations import QUOTED, arxiv_ids, citations, figures, sentences, texts_of_lesson
 from citations import texts_of_module as texts_of
 
-from attention_lab.partitions import CARDS
+from attention_lab.model_cards import model_cards
 from autograde.build.files import lessons
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,6 +22,15 @@ MODULES = [
     if path.suffix in (".py", ".md")
 ]
 LESSONS = lessons()
+LAYOUTS = {card.name: card.layout for card in model_cards()}
+CLAIMS = {
+    "num_layers": r"(?<!\+ )\b(\d+) layers",
+    "d_model": r"hidden[ _]size (\d+)",
+    "num_heads": r"\b(\d+) (?:query |attention )?heads",
+    "num_kv_heads": r"\b(\d+) key(?: and |/)value heads",
+    "head_dim": r"head_dim (\d+)",
+    "num_experts": r"\b(\d+) (?:routed )?experts",
+}
 OURS = ("the text above", "this notebook", "notebook")
 VERSIONED = re.compile(r"\b(transformers|vLLM)\s+(\d+(?:\.\d+)+)")
 THREAD = re.compile(r"([\w.-]+/[\w.-]+)`?,?\s+(?:issue|number|pull request|discussion)\s+#?(\d+)")
@@ -54,8 +63,34 @@ def recorded(entries: list[dict]) -> set[str]:
 
 def of_models(sentence: str) -> set[str]:
     """The sizes of the models that a sentence names."""
-    cards = [card for card in CARDS if re.search(rf"{re.escape(card.name)}\b", sentence)]
-    return {str(n) for card in cards for n in (card.d_model, card.num_heads, card.head_dim)}
+    layouts = [
+        layout for name, layout in LAYOUTS.items() if re.search(rf"{re.escape(name)}\b", sentence)
+    ]
+    return {str(layout[field]) for layout in layouts for field in CLAIMS}
+
+
+def claims(text: str) -> list[tuple[str, str, str]]:
+    """(model, field, figure) for what follows "MODEL: …" or "MODEL has …", up to the next stop."""
+    return [
+        (name, field, figure)
+        for name in LAYOUTS
+        for said in re.findall(
+            rf"(?<![\w-]){re.escape(name)}(?:: | has )([^.?;]*)", " ".join(text.split())
+        )
+        for field, pattern in CLAIMS.items()
+        for figure in re.findall(pattern, said)
+    ]
+
+
+def wrong_models(where: str, texts: list[str]) -> list[str]:
+    """Sizes of a named model that differ from its row in attention_lab/model_cards.json."""
+    return [
+        f"{where}: {name} is said to have {field} {figure}; attention_lab/model_cards.json says "
+        f"{LAYOUTS[name][field]}."
+        for text in texts
+        for name, field, figure in claims(text)
+        if figure != str(LAYOUTS[name][field])
+    ]
 
 
 def missing_papers(where: str, texts: list[str]) -> list[str]:
@@ -132,11 +167,20 @@ def unknown_sources(where: str, texts: list[str]) -> list[str]:
     return faults
 
 
+RULES = (
+    missing_papers,
+    wrong_ids,
+    wrong_titles,
+    unknown_sources,
+    strange_figures,
+    wrong_models,
+)
+
+
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_quotes_what_is_recorded(lesson):
     texts = texts_of_lesson(lesson)
-    rules = (missing_papers, wrong_ids, wrong_titles, unknown_sources, strange_figures)
-    faults = [fault for rule in rules for fault in rule(lesson.stem, texts)]
+    faults = [fault for rule in RULES for fault in rule(lesson.stem, texts)]
     assert not faults, "\n".join(faults)
 
 
@@ -146,6 +190,12 @@ def test_docstrings_and_hints_cite_papers_of_the_list():
         for rule in (missing_papers, wrong_ids, wrong_titles):
             faults += rule(str(path.relative_to(ROOT)), texts_of(path))
     assert not faults, "\n".join(faults)
+
+
+def test_sizes_of_models_are_compared():
+    """The rule would be empty if the lessons said it in other words."""
+    said = [claim for path in LESSONS for text in texts_of_lesson(path) for claim in claims(text)]
+    assert {field for _, field, _ in said} == set(CLAIMS) and len(said) > 40
 
 
 def test_every_entry_is_cited():
@@ -189,6 +239,8 @@ def test_the_list_is_complete_and_unambiguous():
         (strange_figures, "37 of 48 heads could go (Voita et al. 2019)."),
         (strange_figures, "| 38 of 48 pruned, 0.25 BLEU | Voita et al. 2019 |"),
         (strange_figures, "The FlashAttention of vLLM 0.10.0 takes 48."),
+        (wrong_models, "GPT-2: 12 layers of 12 heads, hidden size 1024."),
+        (wrong_models, "Mixtral-8x7B has 32 layers and 9 experts."),
         (unknown_sources, "It is 64. Source: somebody's blog."),
         (unknown_sources, "On GitHub: `reczoo/FuxiCTR`, issue 31."),
         (unknown_sources, "See pytorch/pytorch, issue 1."),
@@ -210,5 +262,4 @@ def test_a_wrong_citation_is_noticed(rule, text):
     ],
 )
 def test_a_right_citation_passes(text):
-    rules = (missing_papers, wrong_ids, wrong_titles, unknown_sources, strange_figures)
-    assert [fault for rule in rules for fault in rule("lesson", [text])] == []
+    assert [fault for rule in RULES for fault in rule("lesson", [text])] == []

@@ -508,7 +508,7 @@ except ValueError as error:
 # The weights do get smaller, and all conversations share them. What grows with each conversation is
 # the KV cache, and that is decided by layers, key and value heads and head_dim, not by parameters.
 # Falcon-7B: 32 layers, 1 key and value head of width 64, so 2 · 32 · 2 · 1 · 64 = 8192 bytes a token.
-# Qwen3-0.6B: 28 layers, 8 heads of width 128, so 2 · 28 · 2 · 8 · 128 = 114688 bytes a token, 14 times
+# Qwen3-0.6B: 28 layers, 8 of them of width 128, so 2 · 28 · 2 · 8 · 128 = 114688 bytes a token, 14 times
 # as much. A text of 10,000 tokens would take about 82 MB with the first and about 1.1 GB with the
 # second. So with many long conversations the small model may need more memory than the large one.
 # The card does not say how good the answers are, whether the program stores the cache at 2 bytes a

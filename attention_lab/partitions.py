@@ -675,7 +675,7 @@ class Card(NamedTuple):
     source: str
 
 
-_TRANSFORMERS = "default of the configuration class in transformers 5.23.0"
+_TRANSFORMERS = "default of the configuration class in transformers 5.24.0"
 _LITGPT = "LitGPT's table of named checkpoints"
 CARDS = (
     Card("GPT-2", 768, 12, 64, _TRANSFORMERS),

@@ -4,6 +4,7 @@ import ast
 import calendar
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from autograde.build.lessons import notebook_from_lesson
@@ -44,6 +45,7 @@ class Citation:
         return f"{self.where}: “{self.authors}{f' {self.year}' if self.year else ''}”"
 
 
+@cache
 def texts_of_lesson(lesson: Path) -> list[str]:
     """The passages a learner reads: markdown, and the strings of code cells."""
     texts = []
@@ -55,6 +57,7 @@ def texts_of_lesson(lesson: Path) -> list[str]:
     return texts
 
 
+@cache
 def texts_of_module(path: Path) -> list[str]:
     """The strings of a Python file, docstrings included, or the text of any other file."""
     text = path.read_text(encoding="utf-8")

@@ -535,7 +535,7 @@ quiz(
     ["1", "12", "64", "144"],
     answer=1,
     because="One a head. 64 is the width of what each head hands over; 144 counts all layers. Source: "
-    "default of the configuration class in transformers 5.23.0.",
+    "default of the configuration class in transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -551,7 +551,7 @@ quiz(
     ],
     answer=2,
     because="16 heads of 256 against 32 of 128, and 16 · 256 = 32 · 128 = 4096. Source: defaults of the "
-    "configuration classes in transformers 5.23.0, Llama also in litgpt's config.py.",
+    "configuration classes in transformers 5.24.0, Llama also in litgpt's config.py.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -563,7 +563,7 @@ quiz(
     answer=1,
     because="Every head has its own query, so its own scores and its own row of weights, even over "
     "shared keys. Source: LitGPT's table of named checkpoints and the configuration class in "
-    "transformers 5.23.0.",
+    "transformers 5.24.0.",
 )
 
 # %% [markdown]

@@ -595,7 +595,7 @@ quiz(
     ["(2, 6, 30, 384)", "(2, 30, 6, 64)", "(2, 6, 30, 64)", "(12, 5, 384)"],
     answer=2,
     because="d = 384 / 6 = 64, and the heads go in front of the tokens. Source: default of the "
-    "configuration class in transformers 5.23.0.",
+    "configuration class in transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -606,7 +606,7 @@ quiz(
     ["(512, 512)", "(384, 512)", "(512, 384)", "(64, 512)"],
     answer=1,
     because="6 · 64 = 384 numbers lie side by side, and W_O takes them back to 512. 512 / 6 is not "
-    "even a whole number. Source: default of the configuration class in transformers 5.23.0.",
+    "even a whole number. Source: default of the configuration class in transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}

@@ -724,7 +724,7 @@ quiz(
     ],
     answer=1,
     because="h·d = 16 · 256 = 4096 is not D = 3072: W_Q, W_K and W_V are (3072, 4096), W_O is "
-    "(4096, 3072). Source: default of the configuration class in transformers 5.23.0, and LitGPT's "
+    "(4096, 3072). Source: default of the configuration class in transformers 5.24.0, and LitGPT's "
     "table of named checkpoints.",
 )
 
@@ -737,7 +737,7 @@ quiz(
     answer=1,
     because="d = 6144 / 64 = 96. Head 0 takes the columns 0 to 287, head 1's q 288 to 383, then "
     "comes its k. In GPT-2's order it would be 6144 + 96 = 6240. Source: default of the "
-    "configuration class in transformers 5.23.0; the order from its modeling_gpt_neox.py.",
+    "configuration class in transformers 5.24.0; the order from its modeling_gpt_neox.py.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -749,7 +749,7 @@ quiz(
     answer=2,
     because="W_Q and W_O are 4096 × 4096 as usual, W_K and W_V have 8 · 128 = 1024 columns, a "
     "quarter each: (1 + 1/4 + 1/4 + 1) / 4 = 5/8. Source: default of the configuration class in "
-    "transformers 5.23.0, and LitGPT's table of named checkpoints.",
+    "transformers 5.24.0, and LitGPT's table of named checkpoints.",
 )
 
 # %% [markdown]

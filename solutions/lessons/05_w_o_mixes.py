@@ -652,7 +652,7 @@ quiz(
     answer=1,
     because="W_O is (16 · 256, 3072) = (4096, 3072), and each head has 256 of its rows. Here the layer could "
     "not do without W_O: 4096 numbers side by side do not fit into a stream of 3072. Source: LitGPT's table "
-    "of named checkpoints, and the default of the configuration class in transformers 5.23.0.",
+    "of named checkpoints, and the default of the configuration class in transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -663,7 +663,7 @@ quiz(
     ["1", "64", "71", "4544"],
     answer=1,
     because="The rank of a slice is at most d = 64, one part in 71 of 4544 dimensions. Source: LitGPT's table of "
-    "named checkpoints, and the configuration class in transformers 5.23.0.",
+    "named checkpoints, and the configuration class in transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}

@@ -606,7 +606,7 @@ quiz(
     answer=1,
     because="The head is 256 wide, whatever 3072 / 16 is: here h·d = 4096. D = 3072 would be the bound only "
     "for heads wider than that. Source: LitGPT's table, and the configuration class in transformers "
-    "5.23.0.",
+    "5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}

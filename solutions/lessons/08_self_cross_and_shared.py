@@ -1,3 +1,15 @@
+# ---
+# jupyter:
+#   core_idea:
+#     says: >-
+#       Cross-attention is the same look-up with keys and values from another sequence; query heads
+#       may share key and value heads (GQA, MQA), so that less has to be kept while a text is
+#       generated.
+#     explained: "Part two: sharing keys and values"
+#     measured: "Measure: a cache at work"
+#     drawn: "Measure: does it find out what belongs to what?"
+# ---
+
 # %% [markdown]
 # # 8 · Self, cross and shared
 #

@@ -456,7 +456,7 @@ quiz(
     ],
     answer=2,
     because="6 · 12 = 72. A head is 64 wide in both. Source: defaults of the configuration classes in "
-    "transformers 5.23.0.",
+    "transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -466,7 +466,7 @@ quiz(
     ["24", "48", "72", "96"],
     answer=2,
     because="(4 + 2 · 4) · 6 = 72: a decoder layer holds self-attention and cross-attention. Source: default "
-    "of the configuration class in transformers 5.23.0.",
+    "of the configuration class in transformers 5.24.0.",
 )
 
 # %% jupyter={"source_hidden": true}

@@ -469,7 +469,7 @@ print(f"busiest expert {span(free, 'busiest')}, table {span(free, 'table')}, {le
 #
 # ## Renormalise or not?
 #
-# Conventions differ. Mixtral always divides the k kept weights by their sum. In transformers 5.23.0
+# Conventions differ. Mixtral always divides the k kept weights by their sum. In transformers 5.24.0
 # the setting `norm_topk_prob` is False by default in the configuration classes of OLMoE, Qwen2-MoE
 # and Qwen3-MoE, and True in DeepSeek-V3's (a class default is not a checkpoint: look at the model's
 # own file).
@@ -658,7 +658,7 @@ quiz(
     ["8 times, for 8 experts", "2 times, for 2 active ones", "Not at all: it is the same"],
     answer=2,
     because="2 · 32 · 8 · 128 numbers in both, 128 KiB at 2 bytes each. Experts have no keys or values. Source: the "
-    "defaults of both configuration classes in transformers 5.23.0, and LitGPT's table of named checkpoints.",
+    "defaults of both configuration classes in transformers 5.24.0, and LitGPT's table of named checkpoints.",
 )
 
 # %% jupyter={"source_hidden": true}

@@ -1,9 +1,21 @@
 """The author's entries, one module a module of `mha_lib`, in course order. Trusted side only."""
 
-from . import attention, cards, experts, heads, layers, mixing, partition, sharing, single, sizing
+from . import (
+    attention,
+    block,
+    cards,
+    experts,
+    heads,
+    layers,
+    mixing,
+    partition,
+    sharing,
+    single,
+    sizing,
+)
 from .entry import Exercise
 
-MODULES = (attention, single, heads, sizing, mixing, partition, sharing, layers, experts, cards)
+MODULES = (attention, single, heads, sizing, mixing, partition, sharing, layers, experts, cards, block)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise for module in MODULES for exercise in module.EXERCISES

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import torch
-from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
@@ -377,8 +377,8 @@ def plot_block():
             last = bottom + (3.0 if norm_first else 1.9)
             ax.plot([2.6, 2.6], [last, top], color=GREY, lw=1.5)
             _arrow(ax, (2.6, top), (0.3, top), GREY)
+            ax.scatter([0], [top], s=260, facecolor="white", edgecolor=GREY, zorder=4)
             ax.text(0, top, "+", ha="center", va="center", size=13, color="black", zorder=5)
-            ax.add_patch(Circle((0, top), 0.3, facecolor="white", edgecolor=GREY, zorder=4))
         ax.text(0, -0.3, "x", ha="center", va="top", size=12)
         ax.set(xlim=(-2, 4.6), ylim=(-1, 11), title=f"{name}: norm_first={norm_first}")
         ax.axis("off")
@@ -408,7 +408,7 @@ def plot_depth(stream: dict[str, Tensor], gradient: dict[str, Tensor], depths: S
         _band(right, depths, gradient[way], colour, way, marker=marks[way])
     start, falling = gradient["pre-norm"].mean(0)[0].item(), torch.tensor(depths) / depths[0]
     right.plot(depths, start / falling.sqrt(), ":", color=GREY, label="∝ 1/√depth")
-    left.set(xlabel="blocks behind this point", ylabel="root mean square of x", ylim=(0, None))
+    left.set(xlabel="blocks passed", ylabel="root mean square of x", ylim=(0, None))
     left.set_title("the stream")
     right.set(xscale="log", yscale="log", xlabel="depth of the model (blocks)")
     right.set(ylabel="gradient norm", title="gradient of the last block's FFN")
@@ -436,7 +436,8 @@ def plot_similarities(pictures: dict[str, Tensor]):
     figure, axes = new_figure(11, 3.3, ncols=len(pictures), sharey=True)
     names = ["1 short", "1 long", "2 short", "2 long", "3 short", "3 long"]
     for ax, (letter, values) in zip(axes, pictures.items(), strict=True):
-        heat_map(ax, values, row_labels=names, column_labels=names, title=letter, digits=1)
+        rounded = values.round(decimals=1) + 0.0  # no -0.0
+        heat_map(ax, rounded, row_labels=names, column_labels=names, title=letter, digits=1)
     readings = [
         f"{letter}: short and long of a pair {_mean(values, SAME):.2f}, two short ones "
         f"{_mean(values, SHORT):.2f}, two long ones {_mean(values, LONG):.2f}"

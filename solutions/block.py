@@ -26,7 +26,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Te
     Raises:
         ValueError: if weight or bias is not (D,); the message names its size and D.
 
-    Source: Ba, Kiros & Hinton 2016, arXiv 1607.06450, section 3.
+    Source: Ba, Kiros & Hinton 2016, arXiv 1607.06450.
     """
     ### BEGIN SOLUTION
     for name, vector in (("weight", weight), ("bias", bias)):

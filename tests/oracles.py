@@ -112,6 +112,53 @@ def experts_by_loop(x, w_gate, w_in, w_out, k):
     return out
 
 
+def norm_by_loop(x, weight, bias, eps=1e-5):
+    out = torch.zeros_like(x)
+    for at in product(*map(range, x.shape[:-1])):
+        values = x[at].tolist()
+        mean = math.fsum(values) / len(values)
+        variance = math.fsum((value - mean) ** 2 for value in values) / len(values)
+        normed = [(value - mean) / math.sqrt(variance + eps) for value in values]
+        out[at] = torch.tensor(normed, dtype=F64) * weight + bias
+    return out
+
+
+def feed_by_loop(x, w_in, b_in, w_out, b_out):
+    out = torch.zeros_like(x)
+    for at in product(*map(range, x.shape[:-1])):
+        inner = [math.fsum(a * b for a, b in pairs(x[at], w)) for w in w_in.T]
+        inner = [z + b for z, b in zip(inner, b_in.tolist(), strict=True)]
+        bent = torch.tensor([z * (1 + math.erf(z / math.sqrt(2))) / 2 for z in inner], dtype=F64)
+        out[at] = bent @ w_out + b_out
+    return out
+
+
+def block_by_loop(x, params, num_heads, mask=None, norm_first=True):
+    """Vaswani et al. 2017, section 3.1, and its pre-norm variant; biases added to q, k, v."""
+    p, d = params, params["w_q"].shape[1] // num_heads
+
+    def attend(x):
+        out = p["b_o"]
+        for i in range(num_heads):
+            mine = slice(i * d, (i + 1) * d)
+            q, k, v = (x @ p[f"w_{n}"][:, mine] + p[f"b_{n}"][mine] for n in "qkv")
+            table = (len(x), num_heads, x.shape[1], x.shape[1])
+            allowed = None if mask is None else mask.expand(table)[:, i]
+            out = out + attention_by_loop(q, k, v, allowed)[0] @ p["w_o"][mine]
+        return out
+
+    def feed(x):
+        return feed_by_loop(x, p["w_in"], p["b_in"], p["w_out"], p["b_out"])
+
+    for sub_layer, norm in ((attend, "norm1"), (feed, "norm2")):
+        vectors = p[f"{norm}_weight"], p[f"{norm}_bias"]
+        if norm_first:
+            x = x + sub_layer(norm_by_loop(x, *vectors))
+        else:
+            x = norm_by_loop(x + sub_layer(x), *vectors)
+    return x
+
+
 def router_by_loop(x, w_gate, k, renormalize=True):
     batch, num_tokens, _ = x.shape
     weights = torch.zeros(batch, num_tokens, k, dtype=F64)
@@ -180,6 +227,34 @@ def stack_of(layer):
         return x, torch.stack(tables)
 
     return run
+
+
+def linear(w, b):
+    layer = nn.Linear(*w.shape, dtype=w.dtype)
+    layer.load_state_dict({"weight": w.T, "bias": b})
+    return layer.requires_grad_(False)
+
+
+def torch_block(x, params, num_heads, mask=None, norm_first=True):
+    """nn.TransformerEncoderLayer, in evaluation."""
+    p, (width, inner) = params, params["w_in"].shape
+    layer = nn.TransformerEncoderLayer(
+        width, num_heads, inner, 0.0, F.gelu, batch_first=True, norm_first=norm_first, dtype=x.dtype
+    )
+    layer.self_attn.in_proj_weight.data = torch.cat([p[f"w_{n}"] for n in "qkv"], 1).T
+    layer.self_attn.in_proj_bias.data = torch.cat([p[f"b_{n}"] for n in "qkv"])
+    for name, own in {
+        "o": layer.self_attn.out_proj,
+        "in": layer.linear1,
+        "out": layer.linear2,
+    }.items():
+        own.load_state_dict({"weight": p[f"w_{name}"].T, "bias": p[f"b_{name}"]})
+    for name, own in {"norm1": layer.norm1, "norm2": layer.norm2}.items():
+        own.load_state_dict({part: p[f"{name}_{part}"] for part in ("weight", "bias")})
+    blocked = None
+    if mask is not None:
+        blocked = ~mask.expand(len(x), num_heads, x.shape[1], x.shape[1]).flatten(0, 1)
+    return layer.eval().requires_grad_(False)(x, src_mask=blocked)
 
 
 def experts_dense(x, w_gate, w_in, w_out, k):
@@ -330,6 +405,51 @@ def _experts():
     )
     for k in (1, 2, 4):
         yield {"x": x, "w_gate": w_gate, "w_in": w_in, "w_out": w_out, "k": k}
+
+
+def _norms():
+    for shape, eps in product([(7,), (2, 5, 7), (2, 3, 4, 7)], (1e-5, 1e-12, 0.3)):
+        yield {
+            "x": 3 + normal(*shape),
+            "weight": normal(7, seed=1),
+            "bias": normal(7, seed=2),
+            "eps": eps,
+        }
+
+
+def _networks():
+    for front in ((), (2, 5), (2, 3, 4)):
+        yield {
+            "x": normal(*front, 7),
+            "w_in": weight(7, 9, 1),
+            "b_in": normal(9, seed=2),
+            "w_out": weight(9, 7, 3),
+            "b_out": normal(7, seed=4),
+        }
+
+
+def _blocks():
+    B, T, D, h, inner = 2, 4, 6, 3, 10
+    for mask, norm_first in product(("none", "causal", "one for each head"), (True, False)):
+        params = layer_weights(D, h, D // h) | {
+            "w_in": weight(D, inner, 11),
+            "w_out": weight(inner, D, 12),
+        }
+        for seed, name in enumerate(("b_q", "b_k", "b_v", "b_o", "b_in", "b_out"), 13):
+            params[name] = normal(inner if name == "b_in" else D, seed=seed)
+        for seed, name in enumerate(("norm1", "norm2"), 21):
+            params[f"{name}_weight"] = 1 + normal(D, seed=seed) / 4
+            params[f"{name}_bias"] = normal(D, seed=seed + 2)
+        allowed = MASKS[mask](B, h, T, T)
+        if mask == "one for each head":
+            allowed = allowed | torch.eye(T, dtype=torch.bool)  # nobody is left with nothing
+        yield {
+            "x": normal(B, T, D),
+            "params": params,
+            "num_heads": h,
+            "mask": allowed,
+            "norm_first": norm_first,
+        }
 
 
 def _routers():
@@ -684,5 +804,26 @@ CHECKED: dict[str, Checked] = {
             ),
         },
         INTEGERS,
+    ),
+    "block.layer_norm": Checked(
+        _norms,
+        {
+            "loop": norm_by_loop,
+            "F.layer_norm": lambda x, weight, bias, eps=1e-5: F.layer_norm(
+                x, x.shape[-1:], weight, bias, eps
+            ),
+        },
+    ),
+    "block.feed_forward": Checked(
+        _networks,
+        {
+            "loop": feed_by_loop,
+            "nn.Sequential": lambda x, w_in, b_in, w_out, b_out: nn.Sequential(
+                linear(w_in, b_in), nn.GELU(), linear(w_out, b_out)
+            )(x),
+        },
+    ),
+    "block.transformer_block": Checked(
+        _blocks, {"loop": block_by_loop, "nn.TransformerEncoderLayer": torch_block}
     ),
 }

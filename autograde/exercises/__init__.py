@@ -15,7 +15,19 @@ from . import (
 )
 from .entry import Exercise
 
-MODULES = (attention, single, heads, sizing, mixing, partition, sharing, layers, experts, cards, block)
+MODULES = (
+    attention,
+    single,
+    heads,
+    sizing,
+    mixing,
+    partition,
+    sharing,
+    layers,
+    experts,
+    cards,
+    block,
+)
 
 EXERCISES: dict[str, Exercise] = {
     exercise.name: exercise for module in MODULES for exercise in module.EXERCISES

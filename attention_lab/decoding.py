@@ -19,6 +19,39 @@ LITGPT = "LitGPT's table of named checkpoints"
 DEFAULT = "default of the configuration class in transformers 5.24.0"
 
 
+# ---------------------------------------------------------------------------- who shares with whom
+
+
+def plot_sharing(num_heads: int = 8, kv_heads: Sequence[int] = (8, 2, 1)):
+    """Draw which query heads read which key and value head, a panel for each number of the latter.
+
+    Returns:
+        (figure, alt text).
+    """
+    figure, axes = new_figure(11, 2.1, ncols=len(kv_heads))
+    words = []
+    for ax, count in zip(axes, kv_heads, strict=True):
+        kind = "MHA" if count == num_heads else "MQA" if count == 1 else "GQA"
+        group = num_heads // count
+        for i in range(num_heads):
+            theirs = (i // group + 0.5) * group - 0.5  # under the middle of its group
+            ax.plot([i, theirs], [1, 0], color=GREY, lw=1, zorder=1)
+            _box(ax, i, 1, BLUE, f"q{i}")
+        for j in range(count):
+            _box(ax, (j + 0.5) * group - 0.5, 0, ORANGE, f"kv{j}")
+        ax.set(title=f"{kind}: h = {num_heads}, h_kv = {count}")
+        ax.set(xlim=(-1.2, num_heads + 0.2), ylim=(-0.35, 1.35))
+        ax.axis("off")
+        words.append(f"{kind}, each of {count} key and value heads is read by {group} query heads")
+    return figure, f"{num_heads} query heads above, key and value heads below: {'; '.join(words)}."
+
+
+def _box(ax, x: float, y: float, colour: str, text: str) -> None:
+    style = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
+    dark = "white" if colour == BLUE else "black"
+    ax.text(x, y, text, ha="center", va="center", size=8, color=dark, bbox=style)
+
+
 # ------------------------------------------------------------------------------------ the cards
 
 
@@ -68,10 +101,10 @@ def plot_cards(bytes_per_token: dict[str, int]):
         kind = _kind(card)
         bar = ax.barh(card.name, kib, color=kinds[kind], label=None if kind in drawn else kind)
         drawn.add(kind)
-        heads = f"{card.num_kv_heads} of {card.num_heads} heads"
-        text = f"{kib:.0f}   {card.num_layers} layers, {heads}"
+        sharing = f"h = {card.num_heads}, h_kv = {card.num_kv_heads}"
+        text = f"{kib:.0f}   {card.num_layers} layers, {sharing}"
         ax.bar_label(bar, [text], padding=3, color=GREY, size=8)
-        words.append(f"{card.name} {kib:.0f} ({heads})")
+        words.append(f"{card.name} {kib:.0f} ({card.num_layers} layers, {sharing})")
     ax.set(xlabel="cache for one token (KiB, 2 bytes a value)", xlim=(0, 750))
     ax.legend(loc="lower right", fontsize=8)
     return figure, f"Cache for one token in KiB: {'; '.join(words)}."
@@ -132,7 +165,7 @@ def measure_steps(
     kv_heads: Sequence[int] = KV_HEADS,
     *,
     num_heads: int = 32,
-    rounds: int = 7,
+    rounds: int = 5,
     **sizes: int,
 ) -> StepTimes:
     """Time the attention of one step, all versions in turns, on one thread.

@@ -150,7 +150,12 @@ outcome(
 # | MHA | h | h_kv = h |
 # | GQA | h | 1 < h_kv < h |
 # | MQA | h | h_kv = 1 |
-#
+
+# %%
+fig, alt = decoding.plot_sharing()
+show(fig, alt=alt)
+
+# %% [markdown]
 # ### Predict
 #
 # On model cards h is `num_attention_heads` and h_kv is `num_key_value_heads`.
@@ -210,8 +215,8 @@ fig, alt = splitting.plot_pictures(
 show(fig, alt=alt)
 
 # %% [markdown]
-# Three of them have the right shape and raise no error. The cells with the quizzes are folded, since
-# they hold the answers: select one and run it.
+# All four have the right shape, and none raises an error. Which is which? The cells with the quizzes
+# are folded, since they hold the answers: select one and run it.
 
 # %% jupyter={"source_hidden": true}
 ways = [
@@ -427,20 +432,20 @@ outcome(
 # %%
 predict(
     "sharing-time",
-    "From 32 to 1 key and value head, the cache has 1/32 of the bytes. The step in the repeated way: how "
-    "much less time does it take?",
+    "With 1 key and value head instead of 32, the cache has 1/32 of the bytes. The step in the repeated "
+    "way: what share of its time is left?",
     [
-        "Less than a tenth of it",
+        "Less than a tenth",
         "Between a tenth and a half",
-        "Hardly less: more than a half",
+        "More than a half: the gain is small",
     ],
 )
 
 # %%
 predict(
     "sharing-grouped",
-    "And in the grouped way, which never repeats a head?",
-    ["1/32 of the time, or even less", "Between 1/32 and a half", "More than a half of the time"],
+    "And of its time in the grouped way, which never repeats a head?",
+    ["1/32 or even less", "Between 1/32 and a half", "More than a half"],
 )
 
 # %%
@@ -575,9 +580,10 @@ outcome(
 #
 # - Pooling costs a lot, and the more heads go into one, the more. The heads had learned to compare
 #   names in directions of their own; the mean of two different keys is neither.
-# - A little training repairs most of it, and somewhat more training all of it, in this task.
-# - It is not the training alone: with random heads or new weights it is at 0.2 or less after as many steps.
-#   The mean is also a better start than the first head of each group, which throws the others away.
+# - A little training repairs most of it, and somewhat more training nearly all of it, in this task.
+# - It is not the training alone: with random heads or new weights the accuracy is 0.2 or less after as
+#   many steps. The mean is also a better start than the first head of each group, which throws the
+#   others away.
 # - Nor is it a lack of room: trained with 2 heads or even 1 from the start, the same layer gets
 #   everything right. **What is lost is lost in the conversion, not in the capacity**, here.
 #
@@ -613,7 +619,7 @@ outcome(
 # Averaging is not free. In the look-up task, 8 heads pooled to 2 fell from 1.00 to 0.45 (median of ten
 # seeds), and 30 more steps, 5 % of the training, brought them back to 0.93, 60 steps to 0.99. So
 # I would go on training for a while. That it is not the training alone is shown by random heads and by
-# new weights, which were still below 0.2 after as many steps. And a layer trained with 2 heads from the
+# new weights, which were still at 0.2 or less after as many steps. And a layer trained with 2 heads from the
 # start was right everywhere: it was the conversion that cost, not the capacity.
 # ### END SOLUTION
 

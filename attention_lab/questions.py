@@ -6,19 +6,16 @@ the comparison at the end of a notebook is honest. All text is plain: HTML in it
 only `code` between backticks is set as code.
 """
 
-import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
 
 from ipywidgets import HTML, Layout, RadioButtons, VBox
 
+from autograde.kept import Kept
+
 from .outputs import show_everywhere
 
-FILE = Path(".progress") / "predictions.json"
 _OPTIONS_ARE = "the options are numbered from 0"
 
 
@@ -83,7 +80,7 @@ def outcome(key: str, came_true: int, text: str) -> None:
     Raises:
         ValueError: if the question has no option with that index.
     """
-    entries, trouble = _load()
+    entries, trouble = PREDICTIONS.load()
     asked = _asked.get(key)
     entry = _matching(entries, key, asked.options if asked else None)
     options = asked.options if asked else entry["options"] if entry else None
@@ -94,7 +91,7 @@ def outcome(key: str, came_true: int, text: str) -> None:
         raise ValueError(f"outcome {came_true} of {len(options)} options; {_OPTIONS_ARE}")
     if entry is None:
         entry = {"question": asked.question, "options": options, "choice": None, "late": False}
-    failure = _save(key, {**entry, "outcome": came_true})
+    failure = PREDICTIONS.save({key: {**entry, "outcome": came_true}})
     trouble = failure or trouble
     if asked:
         asked.refresh()
@@ -118,7 +115,7 @@ def predictions_table(prefix: str = "") -> None:
         prefix: shows all recorded predictions whose key starts with it, also those of earlier
             sessions; "" shows those that were asked since the kernel started.
     """
-    entries, trouble = _load()
+    entries, trouble = PREDICTIONS.load()
     keys = [key for key in _asked if key.startswith(prefix)]
     keys += [key for key in entries if prefix and key.startswith(prefix) and key not in keys]
     rows, came_true, compared = [], 0, 0
@@ -222,7 +219,7 @@ class _Asked:
             self.record(change["new"])
 
     def record(self, choice: int) -> None:
-        entries, trouble = _load()
+        entries, trouble = PREDICTIONS.load()
         entry = _matching(entries, self.key, self.options)
         shown = entry["outcome"] if entry else None
         if entry and entry["choice"] == choice:
@@ -230,13 +227,13 @@ class _Asked:
         if shown is None or entry["choice"] is None:
             new = {"question": self.question, "options": self.options, "choice": choice}
             new |= {"late": shown is not None, "outcome": shown}
-            failure = _save(self.key, new)
+            failure = PREDICTIONS.save({self.key: new})
             trouble = failure or trouble
         self.refresh(trouble)
 
     def refresh(self, trouble: str = "") -> None:
         """Make the buttons and the line below them say what is recorded."""
-        entries, found = _load()
+        entries, found = PREDICTIONS.load()
         trouble = trouble or found
         entry = _matching(entries, self.key, self.options)
         choice, shown = (entry["choice"], entry["outcome"]) if entry else (None, None)
@@ -310,72 +307,7 @@ def _live(html: str) -> str:
     return f'<p role="status" style="white-space:normal;line-height:1.4;margin:4px 0">{html}</p>'
 
 
-# --- the file -------------------------------------------------------------------------------------
-
-_unsaved: dict[str, dict] = {}  # what could not be written; kept for this session
-
-
-def _file() -> Path:
-    """The record, in the folder that holds `mha_lib/`; the working directory if none does."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "mha_lib").is_dir():
-            return folder / FILE
-    return here / FILE
-
-
-def _load() -> tuple[dict[str, dict], str]:
-    """Read what is recorded; the second value is a sentence about what went wrong, or ""."""
-    try:
-        entries, trouble = _read()
-    except OSError as error:
-        entries, trouble = {}, f"{FILE} cannot be read ({error.strerror})."
-    return entries | _unsaved, trouble
-
-
-def _read() -> tuple[dict[str, dict], str]:
-    path = _file()
-    try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, dict):
-            raise ValueError("not a JSON object")
-    except FileNotFoundError:
-        return {}, ""
-    except (ValueError, RecursionError):
-        return {}, _set_aside(path)
-    return {key: entry for key, entry in entries.items() if _is_sound(entry)}, ""
-
-
-def _set_aside(path: Path) -> str:
-    aside = path.with_name("predictions-unreadable.json")
-    try:
-        os.replace(path, aside)
-    except OSError:
-        return f"{FILE} is damaged: your earlier predictions cannot be shown."
-    return f"{FILE} was damaged; it is now {aside.name}, and your predictions start afresh."
-
-
-def _save(key: str, entry: dict) -> str:
-    """Write one entry, all or nothing; the answer is a sentence about what went wrong, or ""."""
-    _unsaved[key] = entry
-    path = _file()
-    try:
-        entries, trouble = _read()  # another notebook may have written since; never lose its part
-        path.parent.mkdir(exist_ok=True)
-        if path.exists() and not path.stat().st_mode & 0o222:
-            raise PermissionError(13, "it is read-only")
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".predictions-")
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                json.dump(entries | _unsaved, file, ensure_ascii=False, indent=1)
-            os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
-    except OSError as error:
-        return f"{FILE} cannot be written ({error.strerror}): kept until this kernel stops."
-    _unsaved.clear()
-    return trouble
+# --- the record -----------------------------------------------------------------------------------
 
 
 def _is_sound(entry: object) -> bool:
@@ -393,6 +325,9 @@ def _is_sound(entry: object) -> bool:
             for name in ("choice", "outcome")
         )
     )
+
+
+PREDICTIONS = Kept("predictions", "your predictions", _is_sound)
 
 
 def _matching(entries: dict[str, dict], key: str, options: list[str] | None) -> dict | None:

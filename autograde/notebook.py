@@ -1,10 +1,20 @@
 """What a learner's notebook calls: `%load_ext autograde`, `check`, `needs`, `progress`."""
 
+import os
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import AutogradeError
+from .kept import CHECKS, entry_of
 from .loading import PACKAGE, LibraryFinder
+
+if TYPE_CHECKING:
+    from .results import ExerciseResult
+
+SESSION = "JPY_SESSION_NAME"
 
 # `check`, `needs` and `progress` import the checks, and with them PyTorch, when they are called:
 # loading the extension must work first, to say that a file named torch.py is in PyTorch's way.
@@ -33,6 +43,7 @@ def check(exercise: str) -> None:
     from .report import headline, result_html, result_text
 
     result = _check(exercise)
+    _remember([result])
     display({"text/html": result_html(result), "text/plain": result_text(result)}, raw=True)
     if not result.passed:
         about = [line for line in result.message.splitlines() if line.startswith("What happened")]
@@ -56,15 +67,19 @@ def needs(*exercises: str) -> None:
 
 
 def progress() -> None:
-    """Show where you are: every exercise, its points and its state on the visible cases."""
-    from IPython.display import display
+    """Check everything, and show where you are in the whole course."""
+    from attention_lab.board import show_board
 
     from .checking import check_library
-    from .report import headline, progress_html
 
-    results = check_library(find_library(Path.cwd()))
-    text = "\n".join(headline(result) for result in results.values())
-    display({"text/html": progress_html(results), "text/plain": text}, raw=True)
+    _remember(check_library(find_library(Path.cwd())).values())
+    show_board()
+
+
+def _remember(results: Iterable["ExerciseResult"]) -> None:
+    """Keep what a check said, for the progress board."""
+    now = time.time()
+    CHECKS.save({result.exercise: entry_of(result, now) for result in results})
 
 
 def _check(exercise: str):
@@ -102,6 +117,10 @@ def load_ipython_extension(shell) -> None:
     sys.meta_path.insert(0, LibraryFinder(find_library(Path.cwd())))
     shell.run_line_magic("load_ext", "autoreload")
     shell.run_line_magic("autoreload", "2 --hide-errors")  # the next check shows them
+    if SESSION in os.environ:  # JupyterLab is there, and tells which notebook this is
+        from attention_lab.board import open_board
+
+        open_board(Path(os.environ[SESSION]).stem)
 
 
 def _warn_of_shadows(folder: Path) -> None:

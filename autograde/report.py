@@ -84,19 +84,3 @@ def class_table(graded: dict[Path, dict[str, ExerciseResult]]) -> Table:
             wrong.append(f"{missing} {WORDS['missing']}")
         table.add_row(str(path), f"{score:g}/{total:g}", "\n".join(wrong))
     return table
-
-
-def progress_html(results: dict[str, ExerciseResult]) -> str:
-    """The progress board: a line an exercise, and the sum."""
-    score = sum(r.score for r in results.values())
-    total = sum(r.max_score for r in results.values())
-    rows = "".join(
-        f"<tr><td><code>{escape(r.exercise)}</code></td><td>{r.score:g} / {r.max_score:g}</td>"
-        f"<td>{SIGNS[r.status]} {WORDS[r.status]}</td></tr>"
-        for r in results.values()
-    )
-    return (
-        f"<table><caption>Your progress: {score:g} of {total:g} points, visible cases</caption>"
-        '<thead><tr><th scope="col">exercise</th><th scope="col">points</th>'
-        f'<th scope="col">state</th></tr></thead><tbody>{rows}</tbody></table>'
-    )

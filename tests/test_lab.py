@@ -39,6 +39,14 @@ RUN = """async starts => {
 }"""
 
 
+RESTART = """async () => {
+    const context = window.jupyterapp.shell.currentWidget.sessionContext;
+    await context.session.kernel.restart();
+    await context.ready;
+    await context.session.kernel.info;
+}"""
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """A learner's copy of the course, untouched."""
@@ -105,6 +113,19 @@ def test_a_check_turns_from_red_to_green_without_a_restart(page, home, solution)
     assert "✓ attention.softmax: passed (2 of 2 points)" in plain_text(green)
     assert all(output["output_type"] != "error" for output in green)
     assert page.locator("[role=status]", has_text="attention.softmax: passed").count()
+
+
+def test_the_board_at_the_side_follows_checks_and_outlives_the_kernel(page):
+    open_file(page, "notebooks/01_one_lookup.ipynb")
+    board = page.locator(".progress-board:visible")
+    board.get_by_text("attention.softmax ✓ passed").wait_for()
+    page.evaluate(RUN, ['check("attention.causal_mask")'])
+    board.get_by_text("attention.causal_mask ✓ passed").wait_for()
+    page.evaluate(RESTART)
+    page.evaluate(RUN, ["%load_ext"])
+    board.get_by_text("attention.causal_mask ✓ passed").wait_for()
+    opened = page.locator(".jp-SideBar.jp-mod-right .lm-TabBar-tab", has_text="Progress")
+    assert opened.count() == len({"00", "01"})
 
 
 def test_the_slider_of_notebook_two_redraws(page, home, solution):

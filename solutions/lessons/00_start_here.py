@@ -39,7 +39,9 @@ from autograde import progress
 
 # %% [markdown]
 # The first line of every notebook, `%load_ext autograde`, finds your `mha_lib` folder and makes sure
-# that every cell sees your latest saved version of it.
+# that every cell sees your latest saved version of it. In JupyterLab it also opens your progress
+# board at the right: what passes, what does not and why, and what comes next. A click on its tab
+# folds it away.
 #
 # ## Is this machine ready?
 

@@ -1,0 +1,84 @@
+"""The progress board: real results, kept over a restart, with the next step."""
+
+import json
+import os
+
+import pytest
+from IPython.utils.capture import capture_output
+
+from attention_lab import board, questions
+from autograde.kept import CHECKS
+from autograde.notebook import CheckFailed, check, progress
+
+NOTEBOOK = "03_split_run_concatenate_project"
+WRONG = (
+    "def split_heads(x, num_heads):\n"
+    "    B, T, W = x.shape\n"
+    "    return x.reshape(B, num_heads, T, W // num_heads)\n"
+)
+
+
+@pytest.fixture
+def learner(make_submission, monkeypatch):
+    """In a learner's notebook folder, with a wrong split_heads that has been checked."""
+    folder = make_submission(heads=WRONG)
+    (folder / NOTEBOOK).mkdir()
+    monkeypatch.chdir(folder / NOTEBOOK)
+    with capture_output(), pytest.raises(CheckFailed):
+        check("heads.split_heads")
+    return folder
+
+
+def test_a_check_is_on_the_board_with_what_happened_and_the_next_step(learner):
+    page = board.page_of(NOTEBOOK)
+    assert "0 of 3 exercises pass, 0 of 8 points" in page
+    assert "✗ not right yet" in page and "reshaped straight into (B, h, T, d)" in page
+    assert page.count("○ not checked yet") == 2
+    assert "Next: heads.split_heads, in mha_lib/heads.py" in page
+    assert "autograde hint heads.split_heads" in page
+
+
+def test_results_survive_a_restart_of_the_kernel(learner):
+    kept = json.loads((learner / ".progress/checks.json").read_text())
+    assert kept["heads.split_heads"]["status"] == "failed"
+    assert not CHECKS.unsaved  # the next line reads the file, as a new kernel would
+    assert "✗ not right yet" in board.page_of(NOTEBOOK)
+
+
+def test_a_file_that_changed_after_its_check_is_marked(learner, solution):
+    module = learner / "mha_lib/heads.py"
+    module.write_text(solution("heads"))
+    later = CHECKS.load()[0]["heads.split_heads"]["when"] + 60
+    os.utime(module, (later, later))
+    assert "(file changed since)" in board.page_of(NOTEBOOK)
+
+
+def test_progress_checks_everything_and_counts_predictions(learner, monkeypatch):
+    with capture_output():
+        questions.predict("board-demo", "Up or down?", ["up", "down"])
+        questions.choose("board-demo", 1)
+        questions.outcome("board-demo", 0, "It went up.")
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    progress()
+    (data,) = shown
+    assert "attention.softmax: ✓ passed (2 of 2 points)" in data["text/plain"]
+    assert "Predictions: 1 of 1 came true" in data["text/plain"]
+    assert "<code>attention.softmax</code> ✓ passed" in data["text/html"]
+
+
+def test_what_a_learner_wrote_is_shown_as_text(learner):
+    module = learner / "mha_lib/heads.py"
+    module.write_text("def merge_heads(x):\n    raise ValueError('<script>alert(1)</script>')\n")
+    with capture_output(), pytest.raises(CheckFailed):
+        check("heads.merge_heads")
+    assert "<script>" not in board.page_of(NOTEBOOK)
+
+
+def test_a_damaged_record_is_set_aside_and_the_board_starts_afresh(learner):
+    (learner / ".progress/checks.json").write_text('{"heads.split_heads": {"status": 1}}')
+    assert board.page_of(NOTEBOOK).count("○ not checked yet") == 3
+    (learner / ".progress/checks.json").write_text("not JSON")
+    assert board.page_of(NOTEBOOK).count("○ not checked yet") == 3
+    assert (learner / ".progress/checks-unreadable.json").read_text() == "not JSON"
+    assert "Notebook" not in board.page_of("00_start_here") and board.page_of("notes")

@@ -406,7 +406,7 @@ def _in_a_process(name: str, length: int, kind: str) -> str:
 def main(
     layers: Annotated[str, typer.Option(help="comma-separated: bert, llama")] = "bert,llama",
     lengths: Annotated[str, typer.Option(help="T, comma-separated")] = "128,512,2048,8192",
-    tokens: Annotated[int, typer.Option(help="B · T, where T allows it")] = 4096,
+    tokens: Annotated[int, typer.Option(help="B · T, where T allows it")] = 2048,
     dtypes: Annotated[str, typer.Option(help="comma-separated")] = "float32,bfloat16",
     minutes: Annotated[float, typer.Option(help="to spend in all, roughly")] = 9.0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",

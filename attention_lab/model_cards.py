@@ -96,16 +96,18 @@ def cache_kib(layout: dict) -> float:
 
 
 def table(names: list[str], read: Read) -> str:
-    """Some models' layouts in plain text, a line each."""
+    """Some models' layouts in plain text, a line each; encoders get no cache."""
     head = f"{'':18}{'kind':>5}{'layers':>8}{'D':>7}{'h':>5}{'h_kv':>6}{'d':>5}{'h·d':>7}"
     lines = [head + f"{'KiB a token':>13}{'experts':>9}"]
     for name in names:
-        x = read(card(name).config)
+        one = card(name)
+        x = read(one.config)
+        kept = f"{cache_kib(x):.4g}" if one.generates else "-"
         experts = f"{x['experts_per_token']}/{x['num_experts']}" if x["num_experts"] else "-"
         lines.append(
             f"{name:18}{x['kind']:>5}{x['num_layers']:8}{x['d_model']:7}{x['num_heads']:5}"
             f"{x['num_kv_heads']:6}{x['head_dim']:5}{x['num_heads'] * x['head_dim']:7}"
-            f"{cache_kib(x):13.4g}{experts:>9}"
+            f"{kept:>13}{experts:>9}"
         )
     return "\n".join(lines)
 

@@ -161,24 +161,26 @@ def fingerprint(outcome: Outcome, *, of_changes: bool = False) -> Fingerprint:
 
 
 def same_fingerprint(one: Fingerprint, other: Fingerprint) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= SKETCH_TOLERANCE * max(abs(one), abs(other))
     if isinstance(one, list) and isinstance(other, list):
         if len(one) != len(other):
             return False
         if one[:1] == ["sketch"] and other[:1] == ["sketch"]:
             return one[:-1] == other[:-1] and _same_numbers(one[-1], other[-1])
         return all(same_fingerprint(a, b) for a, b in zip(one, other, strict=True))
-    if isinstance(one, float) and isinstance(other, float):
-        return _same_numbers([one], [other])
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_fingerprint(one[k], other[k]) for k in one)
     return one is not None and one == other
 
 
-def _sketch(value: Any) -> list | str:
+def _sketch(value: Any) -> list | dict | float | str:
     """["sketch", kind, shape, non-finite entries, projections] for tensors; a number as it is."""
     match value:
         case tuple() | list():
             return [type(value).__name__, *[_sketch(item) for item in value]]
         case dict():
-            return ["dict", *[[key, _sketch(value[key])] for key in sorted(value)]]
+            return {key: _sketch(item) for key, item in value.items()}
         case bool() | None | str() | Other() | HeadLoss():
             return describe(value)
         case int() | float():

@@ -410,8 +410,8 @@ quiz(
     ["BERT-base", "GPT-2", "ViT-B/16", "DistilBERT"],
     answer=3,
     because="6 layers of 12 heads: 72. The other three have one card, although the first reads text, "
-    "the second writes it and the third looks at pictures. (The bytes in the table mean something "
-    "for GPT-2 only: the others do not generate.) Source: model_cards.json.",
+    "the second writes it and the third looks at pictures. (Only GPT-2 generates, so only GPT-2 has a "
+    "cache.) Source: model_cards.json.",
 )
 
 # %% [markdown]

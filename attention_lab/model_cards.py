@@ -114,12 +114,13 @@ def table(names: list[str], read: Read) -> str:
 
 def factors(names: list[str], read: Read) -> str:
     """What the cache of a token is a product of, for models that keep keys and values."""
-    lines = [f"{'':14}layers   h_kv    d  key and value  bytes         a token"]
+    lines = []
     for name in names:
         x = read(card(name).config)
         lines.append(
-            f"{name:14}{x['num_layers']:6} x {x['num_kv_heads']:4} x {x['head_dim']:3} x 2"
-            f"{'x 2':>16} = {x['kv_cache_bytes_per_token']:9,} bytes"
+            f"{name:12}{x['num_layers']:3} layers x {x['num_kv_heads']:2} heads x "
+            f"{x['head_dim']:3} wide x 2 (key, value) x 2 bytes = "
+            f"{x['kv_cache_bytes_per_token']:7,} bytes"
         )
     return "\n".join(lines)
 

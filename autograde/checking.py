@@ -1,11 +1,13 @@
 """The learner's own check: the visible cases, called in this very process."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from inspect import isfunction, ismodule
 from pathlib import Path
 
 from .calls import Outcome, call_error, invoke
 from .judge import judge
-from .loading import LibraryFinder, TextFinder, library, load_module
+from .loading import PACKAGE, LibraryFinder, TextFinder, library, load_module
 from .records import RecordedExercise, visible
 from .results import ExerciseResult
 from .source import library_remark
@@ -32,11 +34,56 @@ def _check(exercise: RecordedExercise, finder: LibraryFinder) -> ExerciseResult:
     if isinstance(function, Outcome):
         return judge(exercise, lambda case: function)
     result = judge(exercise, lambda case: invoke(function, case.args, folder))
+    if result.passed:
+        names = exercise.library_calls
+        return result.with_remark(library_remark(folder.parent, exercise.name, names))
+    if unfinished := _unfinished(function, folder):
+        return _waiting(result, unfinished)
     if result.status == "missing":
         return result.with_remark("Written already? Save the file (Ctrl + S), then check again.")
-    if not result.passed:
-        return result
-    return result.with_remark(library_remark(folder.parent, exercise.name, exercise.library_calls))
+    return result
+
+
+def _unfinished(function: Callable, folder: Path) -> list[str]:
+    """The exercises that a learner's function calls and that do not pass themselves."""
+    called = called_exercises(function)
+    return [
+        name
+        for name, exercise in visible().items()
+        if name in called
+        and not judge(exercise, lambda case, f=called[name]: invoke(f, case.args, folder)).passed
+    ]
+
+
+def _waiting(result: ExerciseResult, unfinished: list[str]) -> ExerciseResult:
+    """A result that may be no fault of the function itself: say what to finish first."""
+    first = f"{result.exercise} calls {' and '.join(unfinished)}, not right yet: finish that first."
+    if result.status == "missing":  # the NotImplementedError is that of another function
+        return replace(result, status="error", message=first)
+    return result.with_remark(first)
+
+
+def called_exercises(function: Callable) -> dict[str, Callable]:
+    """Name -> function of the exercises that a learner's function calls, directly or not."""
+    found: dict[str, Callable] = {}
+    todo, seen = [function] if isfunction(function) else [], {function}
+    while todo:
+        caller = todo.pop()
+        names = caller.__code__.co_names
+        known = [caller.__globals__.get(name) for name in names]
+        inside = [getattr(v, name, None) for v in known if ismodule(v) for name in names]
+        for value in known + inside:
+            if (
+                isfunction(value)
+                and value.__module__.startswith(f"{PACKAGE}.")
+                and value not in seen
+            ):
+                seen.add(value)
+                todo.append(value)
+                name = f"{value.__module__.removeprefix(PACKAGE + '.')}.{value.__name__}"
+                if name in visible():
+                    found[name] = value
+    return found
 
 
 def find_function(exercise: str, finder: LibraryFinder | TextFinder) -> Callable | Outcome:

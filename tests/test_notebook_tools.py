@@ -49,6 +49,30 @@ def test_check_names_the_mistake_and_raises(learner, shown, solution):
     assert "not divided by sqrt(d)" in str(raised.value)
 
 
+def test_a_check_says_which_earlier_function_to_finish_first(learner, shown, solution):
+    """Only the third notebook was done, or the first one badly: the fault lies elsewhere."""
+    library = learner(solved=False, heads=solution("heads"))
+    check("heads.split_heads")
+    with pytest.raises(CheckFailed, match="raised an error"):
+        check("heads.multi_head_attention")
+    text = shown[-1]["text/plain"]
+    assert "calls attention.scaled_dot_product_attention, not right yet: finish that first" in text
+    assert "not written yet" not in text and "Written already" not in text
+
+    unscaled = solution("attention").replace("/ q.shape[-1] ** 0.5", "")
+    (library / "attention.py").write_text(unscaled)
+    with pytest.raises(CheckFailed):
+        check("heads.multi_head_attention")
+    text = shown[-1]["text/plain"]
+    assert "attention.scaled_dot_product_attention, not right yet: finish that first" in text
+
+    (library / "attention.py").write_text(solution("attention"))
+    (library / "heads.py").write_text(solution("heads").replace(" @ w_o", "", 1))
+    with pytest.raises(CheckFailed):
+        check("heads.multi_head_attention")
+    assert "finish that first" not in shown[-1]["text/plain"]
+
+
 def test_check_sees_an_edit_at_once(learner, shown, solution):
     """Red to green without a restart, even when the edits fall into the same second."""
     library = learner(solved=False)

@@ -290,6 +290,7 @@ for dtype in (torch.float32, torch.float64):
 
 # %%
 needs("attention.scaled_dot_product_attention", "attention.causal_mask")
+attend = attention.scaled_dot_product_attention
 causal = attention.causal_mask(len(tokens))
 out, weights = attend(q, k, v)  # (T, d_v), (T, T)
 _, causal_weights = attend(q, k, v, causal)
@@ -313,7 +314,7 @@ show(
 # And this is what the tokens carry away, the blend of values:
 
 # %%
-needs("attention.scaled_dot_product_attention")
+needs("attention.scaled_dot_product_attention", "attention.causal_mask")
 print(" " * 8, *(f"{name:>9}" for name in lookup.VALUES))
 for token, row in zip(tokens, out.tolist(), strict=True):
     print(f"{token:>8}", *(f"{value:9.2f}" for value in row))
@@ -333,6 +334,7 @@ for token, row in zip(tokens, out.tolist(), strict=True):
 
 # %%
 needs("attention.scaled_dot_product_attention")
+attend = attention.scaled_dot_product_attention
 factors = (0.0, 0.25, 1.0, 4.0)
 rows = torch.cat([attend(f * q[5:6], k, v)[1] for f in factors])  # (4, T); token 5 is "it"
 
@@ -397,6 +399,7 @@ predict(
 
 # %%
 needs("attention.scaled_dot_product_attention")
+attend = attention.scaled_dot_product_attention
 widths, seeds = [4, 16, 64, 256, 1024], range(5)
 plain = lookup.measure_saturation(attend, widths, seeds, scaled=False)
 scaled = lookup.measure_saturation(attend, widths, seeds, scaled=True)

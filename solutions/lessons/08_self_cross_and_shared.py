@@ -288,7 +288,6 @@ check("sharing.grouped_query_attention")
 # compare:
 
 # %%
-needs("sharing.grouped_query_attention", "heads.multi_head_attention")
 h, d, width = 8, 16, 96
 generator = torch.Generator().manual_seed(0)
 
@@ -298,6 +297,9 @@ def draw(*shape):
 
 
 x, w_q, w_o = draw(2, 10, width), draw(width, h * d), draw(h * d, width)
+
+# %%
+needs("sharing.grouped_query_attention", "heads.multi_head_attention")
 for h_kv in (8, 4, 2, 1):
     w_k, w_v = draw(width, h_kv * d), draw(width, h_kv * d)
     shared, _ = sharing.grouped_query_attention(x, w_q, w_k, w_v, w_o, h, h_kv)

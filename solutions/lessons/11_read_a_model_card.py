@@ -273,9 +273,11 @@ check("cards.compare_cards")
 # ## From 32 to 8
 
 # %%
-needs("cards.compare_cards")
 before = model_cards.card("Llama-2-7B").config
 after = {**before, "num_key_value_heads": 8}
+
+# %%
+needs("cards.compare_cards")
 print("\n".join(cards.compare_cards(before, after)))
 
 # %% jupyter={"source_hidden": true}

@@ -198,7 +198,9 @@ def read(name: str) -> list[tuple[str, float, float]]:
     part = text.split(f"<!-- {name}: begin -->")[1].split(f"<!-- {name}: end -->")[0]
     cells = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("|")]
     number = {"–": inf}
-    return [(row[0], float(row[1]), number.get(row[2]) or float(row[2])) for row in cells[2:]]
+    return [
+        (row[0].strip("`"), float(row[1]), number.get(row[2]) or float(row[2])) for row in cells[2:]
+    ]
 
 
 def main(

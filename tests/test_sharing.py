@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from attention_lab import alignments, decoding, pooling
+from attention_lab.model_cards import model_cards
 from solutions.attention import causal_mask, scaled_dot_product_attention
 from solutions.heads import merge_heads, multi_head_attention, split_heads
 from solutions.sharing import (
@@ -258,6 +259,15 @@ def test_the_cards_agree_with_the_configuration_classes():
     for name, value in (("num_hidden_layers", 32), ("num_attention_heads", 32)):
         assert getattr(mistral, name) == getattr(mixtral, name) == value
     assert mistral.num_key_value_heads == mixtral.num_key_value_heads == 8
+
+
+def test_the_cards_agree_with_those_of_notebook_11():
+    layouts = {card.name: card.layout for card in model_cards()}
+    known = [card for card in decoding.CARDS if card.name in layouts]
+    assert len(known) >= 7
+    for card in known:
+        for field in ("num_layers", "num_heads", "num_kv_heads", "head_dim"):
+            assert layouts[card.name][field] == getattr(card, field), card.name
 
 
 @pytest.mark.parametrize("h_kv", [8, 4, 1])

@@ -105,6 +105,7 @@ show(fig, alt=alt)
 
 # %% [markdown]
 # The red frames mark the source place that holds the answer; the colours are what the layer does.
+# (Other seeds and longer training are one argument away: `seed=7`, `steps=500`.)
 # Ten seeds of each are recorded, and a control in which the source tokens do not know their places
 # (`python -m attention_lab.alignments record` repeats them, in seconds):
 
@@ -394,11 +395,9 @@ per_token = {
 }
 fig, alt = decoding.plot_cards(per_token)
 show(fig, alt=alt)
-for name in ("Llama-2-7B", "Llama-2-70B"):
-    long_text = per_token[name] * 4096
-    print(
-        f"{name:12} {per_token[name] / 1024:.0f} KiB a token, {long_text / 1024**3:.2f} GiB at 4096"
-    )
+for card in decoding.CARDS:
+    long_text = 4096 * per_token[card.name] / 1024**3
+    print(f"{card.name:15} {long_text:.2f} GiB for 4096 tokens ({card.source})")
 
 # %% jupyter={"source_hidden": true}
 needs("sharing.kv_cache_bytes")
@@ -411,9 +410,6 @@ outcome(
 )
 
 # %% [markdown]
-# (Sources: LitGPT's table of named checkpoints, `litgpt/config.py`; GPT-2: default of the
-# configuration class in transformers 5.24.0.)
-#
 # The cache is a matter of L · h_kv · d, and the number of parameters is not in it. 32 · 32 is more than
 # 80 · 8. The 70B model's *weights* are of course ten times larger; but weights are loaded once for a
 # whole batch, and each sequence of the batch has a cache of its own.
@@ -544,7 +540,8 @@ for name, h_kv in (("mean,\n4 heads", 4), ("mean,\n2 heads", 2), ("mean,\n1 head
     )
 
 # %% [markdown]
-# Ten seeds of each are recorded, with controls (`python -m attention_lab.pooling record` repeats them
+# (To train on for longer: `steps=60` in place of `pooling.UPTRAINING`.) Ten seeds of each are
+# recorded, with controls (`python -m attention_lab.pooling record` repeats them
 # in a few minutes):
 #
 # - keep the **first** head of each group instead of the mean;

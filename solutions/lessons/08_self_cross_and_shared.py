@@ -541,8 +541,7 @@ for name, h_kv in (("mean,\n4 heads", 4), ("mean,\n2 heads", 2), ("mean,\n1 head
 
 # %% [markdown]
 # (To train on for longer: `steps=60` in place of `pooling.UPTRAINING`.) Ten seeds of each are
-# recorded, with controls (`python -m attention_lab.pooling record` repeats them
-# in a few minutes):
+# recorded, with controls (`python -m attention_lab.pooling record` repeats them in a few minutes):
 #
 # - keep the **first** head of each group instead of the mean;
 # - put **random** key and value heads there;

@@ -181,7 +181,7 @@ outcome(
 )
 
 # %% [markdown]
-# 4·D² against 8·D². Twelve notebooks about heads, and two thirds of a block lie elsewhere. What
+# 4·D² against 8·D². Eleven notebooks about heads, and two thirds of a block lie elsewhere. What
 # each part *does* is not told by its size: only attention lets one token read another.
 #
 # ## Measure: pre-norm and post-norm before training
@@ -291,7 +291,7 @@ print(f"lowest cosine of yours and theirs: {(mine * theirs).sum(1).min():.7f}")
 # Your functions, from `softmax` up, run a model that people use. (`theirs` is an implementation of
 # its own, and the course's tests hold it to the one in the `transformers` library.)
 #
-# But look at the difference. Rounding in float32 leaves about 0.0000002. This is more.
+# But look at the difference: the fifth digit is not theirs.
 #
 # ### Predict
 
@@ -351,12 +351,13 @@ outcome(
 
 # %% [markdown]
 # A number that "only prevents a division by zero" is part of the model. Here it changed the fifth
-# digit and no search result; with quieter numbers it would change more. So read it from the
-# configuration: 1e-12 here and in BERT, 1e-5 in GPT-2.
+# digit; with quieter numbers in front of a norm it changes more. So read it from the configuration:
+# 1e-12 here and in BERT, 1e-5 in GPT-2. (Source: defaults of the configuration class in
+# transformers.)
 #
 # ### Predict: what is not needed, and what goes unnoticed
 #
-# You made the prediction about heads at the start. One more:
+# You made a prediction about the number of heads at the start. One more:
 
 # %%
 predict(
@@ -410,9 +411,9 @@ predict(
     "block-search",
     "“How do I get my money back?” Which sentence is found?",
     [
-        "The old film showed a truck full of counterfeit money.",
-        "Refunds are paid within five working days.",
-        "The bank raised its interest rates again.",
+        "The old film showed a truck full of counterfeit money",
+        "Refunds are paid within five working days",
+        "The bank raised its interest rates again",
     ],
 )
 
@@ -420,7 +421,7 @@ predict(
 predict(
     "block-opposite",
     "Which of three is nearest to “The court found him guilty.”?",
-    ["The court found him not guilty.", "He was convicted.", "The judge sent him to prison."],
+    ["The court found him not guilty", "He was convicted", "The judge sent him to prison"],
 )
 
 # %% [markdown]
@@ -442,6 +443,8 @@ for query, row in zip(queries, scores, strict=True):
 words = blocks.shared_words(queries, blocks.SENTENCES)
 print(f"\nfound by meaning: {blocks.found(scores, meant).sum()} of {len(queries)}")
 print(f"found by counting shared words: {blocks.found(words, meant).sum()} of {len(queries)}")
+strangers = (words[torch.arange(len(queries)), meant] == 0).sum()
+print(f"questions without a word in common with what was meant: {strangers}")
 
 # %%
 needs(
@@ -469,8 +472,8 @@ top = blocks.SENTENCES[scores[0].argmax()]
 outcome(
     "block-search",
     1,
-    f"“{top}”, with {scores[0].max():.2f} and without a word in common. The sentence that shares the word "
-    f"money got {scores[0, 1]:.2f}.",
+    f"The score of “{top}” is {scores[0].max():.2f}, with {words[0, scores[0].argmax()]} words in common. "
+    f"The sentence that shares the word money got {scores[0, 1]:.2f}.",
 )
 outcome(
     "block-opposite",
@@ -479,9 +482,9 @@ outcome(
 )
 
 # %% [markdown]
-# All twelve questions find what was meant, nearly always without a word in common. **Don't take this for
-# a test of the model**: questions and sentences were written for this notebook, with each other in
-# mind, and plain counting of words is a weak rival. What it shows is that your code carries the
+# All twelve questions find what was meant, some of them without a word in common. **Don't take this
+# for a test of the model**: questions and sentences were written for this notebook, with each other
+# in mind, and plain counting of words is a weak rival. What it shows is that your code carries the
 # meaning that training has put into the weights.
 #
 # And it shows what such numbers are not. "Guilty" and "not guilty" are nearly alike to this model,
@@ -521,17 +524,17 @@ versions = {
     ),
     "PyTorch's": lambda batch: blocks.run_torch(encoder, torch_layers, *batch),
 }
-batches = [encoder.tokenize(some)[:2] for some in (blocks.SENTENCES[:1], blocks.SENTENCES)]
-times = splitting.measure_times(versions, batches)
+batches = [encoder.tokenize(blocks.SENTENCES[:count])[:2] for count in (1, 12)]
+times = splitting.measure_times(versions, batches, rounds=3)
 fig, alt = splitting.plot_times(
     times, [f"B = {len(ids)}, T = {ids.shape[1]}, 1 thread" for ids, _ in batches]
 )
 show(fig, alt=alt)
 
 # %% [markdown]
-# Sentences are short, so attention's T × T tables are small and most of the time goes into the
-# matrix products, which all three share. With long sequences the picture changes ([notebook
-# 3](03_split_run_concatenate_project.ipynb)).
+# Readable code need not be slow. The sentences are short, so the T × T tables are small beside the
+# matrices of 384 and 1536 columns that all three multiply with. With long sequences the picture
+# changes ([notebook 3](03_split_run_concatenate_project.ipynb)).
 #
 # ## Break it: which mistake made which picture?
 #
@@ -633,8 +636,7 @@ quiz(
     ["About one quarter", "About one third", "About one half"],
     answer=1,
     because="4 · 4096² = 67.1 million against 3 · 4096 · 11008 = 135.3 million. Three matrices, but narrower ones: "
-    "the share is that of four times the width with two. Source: defaults of the configuration class in "
-    "transformers.",
+    "the share is that of four times the width with two. Source: LitGPT's table of named checkpoints.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -648,8 +650,8 @@ quiz(
         "The names can't tell anything about it",
     ],
     answer=0,
-    because="A post-norm block ends with a norm of its own; a further one behind it would be idle. Source: the model's "
-    "code in the transformers library.",
+    because="A post-norm block ends with a norm of its own already. Source: the model's code in the transformers "
+    "library.",
 )
 
 # %% jupyter={"source_hidden": true}

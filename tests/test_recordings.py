@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import pytest
 from matplotlib import pyplot as plt
 
-from attention_lab import lookups, partitions, without_w_o
+from attention_lab import encoder_heads, lookups, partitions, planted, without_w_o
 from attention_lab.recordings import draw_live, make_runs, read_runs, select, write_runs
 
 
@@ -36,6 +36,8 @@ def test_runs_come_back_as_they_were(tmp_path):
 
 
 FILES = {
+    encoder_heads: {"runs": encoder_heads.recorded_runs},
+    planted: {"runs": planted.recorded_runs},
     lookups: {"runs": lookups.recorded_runs},
     partitions: {"runs": partitions.recorded_runs},
     without_w_o: {"slices": without_w_o.recorded_slices, "stacks": without_w_o.recorded_stacks},

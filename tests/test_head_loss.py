@@ -9,7 +9,7 @@ from autograde.calls import Outcome, invoke
 from autograde.compare import fingerprint, mismatch, same_fingerprint
 from autograde.judge import called_with
 from autograde.records import RecordedCase, RecordedExercise, read, write
-from autograde.sandbox import Limits
+from autograde.sandbox import Limits, choose
 from autograde.session import Session
 from autograde.values import BadMessage, HeadLoss, flatten, pack, restore, unpack
 
@@ -121,7 +121,7 @@ def test_a_submission_calls_it_in_the_runner(make_submission):
     submission = make_submission(attention=text)
     mask = torch.ones(L, H)
     mask[1, 0] = 0
-    with Session(submission, ["attention.softmax"], Limits()) as session:
+    with Session(submission, ["attention.softmax"], Limits(), choose()) as session:
         outcome = session.call("attention.softmax", {"loss_fn": LOSS, "shape": (L, H)})
     assert outcome.value == (pytest.approx(by_hand(mask)), 0.75, "function")
     assert outcome.changed == ()

@@ -185,7 +185,7 @@ def test_every_sentence_with_a_pronoun_has_both_its_tokens():
 
 
 def test_drift_is_nothing_with_all_heads_on_and_most_in_the_last_layer(scores):
-    loss = encoder_heads.Drift(SENTENCES[:16])
+    loss = encoder_heads.Drift(SENTENCES[:8])
     assert loss(torch.ones(6, 12)) == pytest.approx(0, abs=1e-6)
     importance = head_importance(loss, 6, 12)
     assert importance[5].sum() > importance.sum() / 2
@@ -214,23 +214,28 @@ def test_ten_splits_of_each_order_are_recorded():
         assert not set.intersection(*map(set, encoder_heads.split(run.seed)))
 
 
-@pytest.mark.parametrize("order", encoder_heads.ORDERS)
+@pytest.mark.parametrize("order", encoder_heads.ORDERS[:2])
 def test_a_recorded_curve_comes_out_again(order):
     run = next(run for run in RUNS if run.order == order and run.seed == 4)
     loss = encoder_heads.Drift(encoder_heads.split(4)[1])
     assert encoder_heads.removal_curve(run.heads, loss) == pytest.approx(run.held_out, abs=1e-3)
 
 
-def test_single_effects_give_the_recorded_order():
-    run = next(run for run in RUNS if run.order == "single effects" and run.seed == 4)
-    again = encoder_heads.remove_heads("single effects", seed=4, progress=False)
-    assert len(set(again.heads[:36]) & set(run.heads[:36])) >= 34
+def test_joint_order_keeps_the_last_of_two_heads_that_replace_each_other():
+    def loss(mask):
+        off = 1 - mask.flatten()
+        alone = (off * torch.arange(72)).sum().item() / 1000
+        return alone + (off[0] * off[70]).item()  # either of them will do
+
+    assert encoder_heads.single_order(loss) == list(range(72))
+    assert encoder_heads.joint_order(loss)[:6] == [0, 1, 2, 3, 4, 5]
+    assert encoder_heads.joint_order(loss)[-1] == 70
 
 
 def test_orders_differ_as_the_notebook_says():
     joint, single, random, largest = map(removed_by, encoder_heads.ORDERS)
-    at = {n: n // encoder_heads.STEP for n in (6, 18, 42, 48)}
-    for n in (42, 48):
+    at = {n: n // encoder_heads.STEP for n in range(0, 73, 6)}
+    for n in range(24, 61, 6):
         assert sum(joint[seed][at[n]] > single[seed][at[n]] for seed in range(10)) >= 9
     assert sum(joint[seed][at[18]] > 0.95 for seed in range(10)) >= 9
     assert sum(joint[seed][at[18]] > random[seed][at[18]] for seed in range(10)) >= 9

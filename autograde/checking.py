@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from inspect import isfunction, ismodule
 from pathlib import Path
+from types import CodeType
 
 from .calls import Outcome, call_error, invoke
 from .judge import judge
@@ -69,7 +70,7 @@ def called_exercises(function: Callable) -> dict[str, Callable]:
     todo, seen = [function] if isfunction(function) else [], {function}
     while todo:
         caller = todo.pop()
-        names = caller.__code__.co_names
+        names = _names(caller.__code__)
         known = [caller.__globals__.get(name) for name in names]
         inside = [getattr(v, name, None) for v in known if ismodule(v) for name in names]
         for value in known + inside:
@@ -84,6 +85,12 @@ def called_exercises(function: Callable) -> dict[str, Callable]:
                 if name in visible():
                     found[name] = value
     return found
+
+
+def _names(code: CodeType) -> set[str]:
+    """Global names and attributes that a function uses, inside its comprehensions as well."""
+    inner = [_names(part) for part in code.co_consts if isinstance(part, CodeType)]
+    return set(code.co_names).union(*inner)
 
 
 def find_function(exercise: str, finder: LibraryFinder | TextFinder) -> Callable | Outcome:

@@ -59,6 +59,10 @@ def test_a_check_says_which_earlier_function_to_finish_first(learner, shown, sol
     assert "calls attention.scaled_dot_product_attention, not right yet: finish that first" in text
     assert "not written yet" not in text and "Written already" not in text
 
+    (library / "block.py").write_text(solution("block"))
+    with pytest.raises(CheckFailed, match="raised an error"):
+        check("block.transformer_block")  # it calls split_heads in a comprehension
+
     unscaled = solution("attention").replace("/ q.shape[-1] ** 0.5", "")
     (library / "attention.py").write_text(unscaled)
     with pytest.raises(CheckFailed):

@@ -256,7 +256,8 @@ with torch.inference_mode():
 #
 # In the layer of notebook 3 every query head has keys and values of its own: $h_{kv} = h$. With
 # $h_{kv} < h$ several query heads share them (grouped-query attention, Ainslie et al. 2023, arXiv
-# 2305.13245); notebook 8 builds that, here we only count it.
+# 2305.13245); [notebook 8](08_self_cross_and_shared.ipynb) builds that, here we only
+# count it.
 #
 # **By hand**, D = 4:
 #

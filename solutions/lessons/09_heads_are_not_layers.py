@@ -492,5 +492,6 @@ predictions_table("layers")
 # What is certain now: heads of a layer are independent of each other, layers are a chain, and the
 # product of the two numbers is a count. That stacked heads learned what heads side by side did not
 # is measured, on one task. (W_O's part in such a stack was the subject of [notebook
-# 5](05_w_o_mixes.ipynb).) Run `progress()` in [notebook 0](00_start_here.ipynb) to see where you
-# stand.
+# 5](05_w_o_mixes.ipynb).) There is another number on model cards that looks like a number of heads:
+# [notebook 10](10_heads_are_not_experts.ipynb) is about experts. Run `progress()` in [notebook
+# 0](00_start_here.ipynb) to see where you stand.

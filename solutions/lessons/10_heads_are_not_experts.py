@@ -698,5 +698,6 @@ predictions_table("experts")
 #
 # Heads are lenses on *other tokens*, cut from one budget of width. Experts are additional networks
 # for *the token itself*, of which a few are used at a time. A model card lists both; now you can tell
-# which number belongs to which part. Run `progress()` in [notebook 0](00_start_here.ipynb) to see
+# which number belongs to which part, and [notebook 11](11_read_a_model_card.ipynb) reads 44 of them.
+# Run `progress()` in [notebook 0](00_start_here.ipynb) to see
 # where you stand.

@@ -581,6 +581,6 @@ predictions_table("cards-")
 #
 # Four numbers describe a model's attention, and none of them can be computed from its parameters:
 # layers, query heads, key and value heads, width of a head. Experts describe another part. What a
-# program makes of a card has to be measured. In the last notebook your own functions run a real
+# program makes of a card has to be measured. In the last notebook, [notebook 12](12_the_block_and_a_real_model.ipynb), your own functions run a real
 # model whose card you can read now. Run `progress()` in [notebook 0](00_start_here.ipynb) to see
 # where you stand.

@@ -135,7 +135,7 @@ def describe(value: Any) -> str:
             more = ", …" if len(value) > 4 else ""
             return f"{type(value).__name__} of {len(value)} ({inside}{more})"
         case dict():
-            return f"a dict with the keys {', '.join(list(value)[:10])}"
+            return f"a dict with the keys {', '.join(key[:60] for key in list(value)[:10])}"
         case None:
             return "None"
     return f"{type(value).__name__} {value!r:.60}"

@@ -1,5 +1,6 @@
 """From outcomes to a verdict: right or wrong, which known mistake, and a message that helps."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,6 +11,10 @@ from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
 
 Call = Callable[[RecordedCase], Outcome]
+
+LONGEST_MESSAGE = 8_000  # characters
+# What moves the cursor, clears the screen or turns writing round, in a learner's own words.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def judge(exercise: RecordedExercise, call: Call) -> ExerciseResult:
@@ -224,6 +229,7 @@ def _first_fault(exercise: RecordedExercise, faults: list[str | None]) -> int:
 
 
 def _result(exercise, score, status, misconception, message) -> ExerciseResult:
+    text = _CONTROL.sub("�", message)[:LONGEST_MESSAGE]
     return ExerciseResult(
-        exercise.name, float(score), float(exercise.points), status, misconception, message
+        exercise.name, float(score), float(exercise.points), status, misconception, text
     )

@@ -7,7 +7,9 @@ from typing import Any, BinaryIO
 
 from .values import HEADER, BadMessage, pack, unpack
 
-LARGEST = 64 * 2**20  # bytes of one message; a case of this course needs some thousands
+# Bytes of one message. A case of this course needs some thousands; a tree of JSON takes up to
+# a hundred times its size as Python objects.
+LARGEST_TREE, LARGEST_TENSORS = 2**22, 2**26
 
 
 def send(stream: BinaryIO, message: Any) -> None:
@@ -23,7 +25,7 @@ def receive(stream: BinaryIO) -> Any:
         BadMessage: if the bytes are no message, or one that is too large.
     """
     tree_size, blob_size = HEADER.unpack(_exactly(stream, HEADER.size))
-    if tree_size + blob_size > LARGEST:
+    if tree_size > LARGEST_TREE or blob_size > LARGEST_TENSORS:
         raise BadMessage(f"a message of {tree_size + blob_size:,} bytes is too large")
     return unpack(_exactly(stream, tree_size), _exactly(stream, blob_size))
 

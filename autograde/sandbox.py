@@ -153,7 +153,8 @@ def death(process: Process, limits: Limits) -> str:
     if hasattr(signal, "SIGXCPU") and code == -signal.SIGXCPU:
         return f"it used more than {limits.cpu_seconds} s of processor time and was stopped."
     if code < 0:
-        return f"the process was ended by {signal.Signals(-code).name}."
+        names = {int(one): one.name for one in signal.Signals}
+        return f"the process was ended by {names.get(-code, f'signal {-code}')}."
     return f"the process ended itself (exit code {code}): a function should return or raise."
 
 

@@ -1,5 +1,6 @@
 """The trusted side of the pipe: one submission in one runner, started again when it breaks."""
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
@@ -180,6 +181,7 @@ class Session:
     def __init__(self, submission: Path, exercises: list[str], limits: Limits, mode: str):
         self.exercises, self.limits, self.mode = exercises, limits, mode
         self.library = read_package(submission / PACKAGE)
+        self.left = limits.total_seconds  # of wall time, for all that the submission does
         self.answers: dict[str, Callable] = {}
         self.broken: dict[str, Outcome] = {}  # module -> why it can't be loaded
         self.runner: Runner | None = None
@@ -198,9 +200,9 @@ class Session:
             if module in self.broken:
                 return self.broken[module]
             request = {"call": exercise, "args": args}
-            return runner.ask(request, self.limits.call_seconds, self.answers)
+            return self._ask(runner, request, self.limits.call_seconds)
         except Stopped as stopped:
-            self.runner = None
+            self._drop()
             return stopped.outcome
 
     def stand_in(self, exercise: str, reference: Callable) -> None:
@@ -208,9 +210,28 @@ class Session:
         self.answers[exercise] = reference
         if self.runner:
             try:
-                self.runner.ask({"stand_in": [exercise]}, self.limits.load_seconds, {})
+                self._ask(self.runner, {"stand_in": [exercise]}, self.limits.load_seconds)
             except Stopped:
-                self.runner = None
+                self._drop()
+
+    def _ask(self, runner: Runner, request: dict, seconds: float) -> Outcome:
+        """Ask, and take the time that it needs off what is left for the whole submission.
+
+        Raises:
+            Stopped: if the runner breaks a bound, or no time is left.
+        """
+        self._check_time()
+        started = time.monotonic()
+        try:
+            return runner.ask(request, min(seconds, self.left), self.answers)
+        finally:
+            self.left -= time.monotonic() - started
+
+    def _check_time(self) -> None:
+        if self.left <= 0:
+            total = self.limits.total_seconds
+            why = f"the submission as a whole may take {total:g} s, and they were used up before."
+            raise Stopped(why, timed_out=True)
 
     def _running(self) -> Runner:
         """The runner with all modules loaded; modules that can't be are replaced by stand-ins.
@@ -219,10 +240,12 @@ class Session:
             Stopped: if it breaks a bound although no further module is to blame.
         """
         while self.runner is None:
+            self._check_time()
             runner, blamed = Runner(self.library, self.limits, self.mode), len(self.broken)
             try:
                 self._load(runner)
             except Stopped:
+                runner.close()
                 if len(self.broken) == blamed:
                     raise
                 continue  # one more module is in `broken` now; start again without it
@@ -236,11 +259,12 @@ class Session:
                 self._load_module(runner, module, mine[0])
             names = mine if module in self.broken else [n for n in mine if n in self.answers]
             if names:
-                runner.ask({"stand_in": names}, self.limits.load_seconds, {})
+                self._ask(runner, {"stand_in": names}, self.limits.load_seconds)
 
     def _load_module(self, runner: Runner, module: str, any_function: str) -> None:
         try:
-            outcome = runner.ask({"load": any_function}, self.limits.load_seconds, self.answers)
+            request = {"load": any_function}
+            outcome = self._ask(runner, request, self.limits.load_seconds)
         except Stopped as stopped:
             self.broken[module] = stopped.outcome
             raise

@@ -15,8 +15,9 @@ from autograde.grading import grade_submission
 from autograde.report import result_html
 from autograde.results import ExerciseResult
 from autograde.source import function_source
+from autograde.values import writable
 
-from .notebooks import course_directory, grade_id, writable
+from .notebooks import course_directory, grade_id
 
 
 class GradeExercises(NbGraderPreprocessor):

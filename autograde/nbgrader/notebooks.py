@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
 from autograde.errors import AutogradeError
+from autograde.values import writable
 
 LARGEST_NOTEBOOK = 20_000_000  # bytes; a lesson with all of its figures has well under 2 MB
 LONGEST_CELL = 100_000  # characters
@@ -99,11 +100,6 @@ def defuse(markdown: str) -> str:
     after "<" or "]" is enough to make either of them plain text.
     """
     return _LIVE.sub(lambda match: match.group() + " ", markdown)
-
-
-def writable(text: str) -> str:
-    """The text without what UTF-8 cannot write (half of a surrogate pair)."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def _read_text(path: Path) -> str:

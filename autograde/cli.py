@@ -92,25 +92,31 @@ def grade(
     """Grade submissions with the hidden cases (the instructor's side)."""
     from . import sandbox as sandboxes
     from .batch import grade_all
+    from .journal import Journal, write_whole
     from .report import class_table
 
     mode = sandboxes.OFF if no_sandbox else sandbox
     if not scheduler:
         mode = sandboxes.choose(mode)
         Console(stderr=True).print(sandboxes.describe(mode), highlight=False)
-
-    if json_file and json_file != "-":
-        _write(Path(json_file), "", "a")  # fail now rather than after an hour of grading
+    target = Path(json_file) if json_file and json_file != "-" else None
+    journal = Journal(target) if target else None  # now rather than after an hour of grading
     graded = grade_all(
-        submissions, assignment=assignment, workers=workers, scheduler=scheduler, sandbox=mode
+        submissions,
+        assignment=assignment,
+        workers=workers,
+        scheduler=scheduler,
+        sandbox=mode,
+        journal=journal,
     )
     listing = [{"submission": str(path), **one.to_json()} for path, one in graded.items()]
     text = json.dumps(listing, indent=2)
     if json_file == "-":
         print(text)
         return
-    if json_file:
-        _write(Path(json_file), text + "\n")
+    if target:
+        write_whole(target, text + "\n")
+        journal.close(remove=True)
     if len(graded) == 1:
         _print_messages(next(iter(graded.values())).exercises.values())
     console.print(class_table({path: one.exercises for path, one in graded.items()}))
@@ -180,14 +186,6 @@ def _print_messages(results) -> None:
     for result in results:
         if not result.passed:
             console.print(result_text(result) + "\n", markup=False, highlight=False)
-
-
-def _write(path: Path, text: str, mode: str = "w") -> None:
-    try:
-        with path.open(mode, encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise AutogradeError(f"Cannot write {path}: {error.strerror}.") from None
 
 
 def main() -> None:

@@ -38,11 +38,11 @@ def confine(limits: Limits, *, sandboxed: bool) -> None:
         os.register_at_fork(after_in_child=lambda: os._exit(1))
     _bound(limits)
     if not sandboxed:
-        _die_with_the_parent()
+        die_with_the_parent()
         return
     readable = readable_paths(sys.path)
     _become_somebody_else(readable)
-    _die_with_the_parent()  # changing the user would undo it
+    die_with_the_parent()  # changing the user would undo it
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) or libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError("not dumpable and no new privileges: refused by the kernel")
@@ -116,7 +116,7 @@ def _become_somebody_else(needed: list[Path]) -> None:
         os.setresuid(user, user, user)
 
 
-def _die_with_the_parent() -> None:
+def die_with_the_parent() -> None:
     """Ask Linux to kill this process when the one that made it goes, however it goes."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -16,6 +16,7 @@ from .notebooks import (
     read_submitted,
     released_with_note,
 )
+from .whole import WholeAutograde
 
 
 class SubmissionExporter(NotebookExporter):
@@ -23,7 +24,7 @@ class SubmissionExporter(NotebookExporter):
 
     nbgrader makes one when `nbgrader autograde` starts, before anything is in the gradebook: the
     moment to refuse if submitted code can't be held. A refusal later would leave a row without
-    grades, which is exported as 0.
+    grades, which is exported as 0. It is also the moment to make the converter a `WholeAutograde`.
     """
 
     def __init__(self, **keywords):
@@ -34,6 +35,7 @@ class SubmissionExporter(NotebookExporter):
             self.log.error("Nothing is graded. %s", error)
             raise NbGraderException(str(error)) from None
         self.log.info(sandbox.describe(mode))
+        self.parent.__class__ = WholeAutograde
 
     def from_filename(self, filename, resources=None, **kw):
         coursedir, about = course_directory(self), resources["nbgrader"]

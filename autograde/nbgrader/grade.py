@@ -17,7 +17,9 @@ from autograde.results import ExerciseResult
 from autograde.source import function_source
 from autograde.values import writable
 
-from .notebooks import course_directory, grade_id
+from .notebooks import converter_of, grade_id, release_directory, released_notebook
+
+Graded = tuple[Path, dict[str, ExerciseResult]]  # the submission's folder, and its outcomes
 
 
 class GradeExercises(NbGraderPreprocessor):
@@ -34,24 +36,43 @@ class GradeExercises(NbGraderPreprocessor):
     ).tag(config=True)
 
     def preprocess(self, nb, resources):
-        coursedir, about = course_directory(self), resources["nbgrader"]
-        directory = Path(
-            coursedir.format_path(
-                coursedir.submitted_directory, about["student"], about["assignment"]
-            )
-        )
         graded = {_exercise(cell): cell for cell in nb.cells if _is_graded_code(cell)}
-        if graded:
-            mode = sandboxes.choose(self.sandbox)
-            results = grade_submission(directory, exercises=list(graded), sandbox=mode)
+        student = resources["nbgrader"]["student"]
+        directory, results = converter_of(self).graded
         for exercise, cell in graded.items():
             result = results[exercise]
-            if mode == sandboxes.OFF:
-                result = result.with_remark("Remark: graded without a sandbox.")
-            self.log.info("%s %s: %s, %s", about["student"], exercise, result.status, result.score)
+            self.log.info("%s %s: %s, %s", student, exercise, result.status, result.score)
             source = function_source(directory, exercise)
             cell.outputs = [_output(result, source, cell.metadata.nbgrader.points)]
         return nb, resources
+
+
+def grade_assignment(converter, student: str, assignment: str) -> Graded:
+    """Grade the code of one submission, for all graded cells of the released notebooks.
+
+    Args:
+        converter: nbgrader's `Autograde`.
+
+    Raises:
+        AutogradeError: if a graded cell belongs to no exercise, or the sandbox does not work here.
+        GraderFault: if the sandbox fails.
+    """
+    coursedir = converter.coursedir
+    directory = Path(coursedir.format_path(coursedir.submitted_directory, student, assignment))
+    notebooks = sorted(release_directory(coursedir, assignment).glob("*.ipynb"))
+    cells = [
+        cell
+        for path in notebooks
+        for cell in released_notebook(coursedir, assignment, path.stem).cells
+        if _is_graded_code(cell)
+    ]
+    mode = sandboxes.choose(GradeExercises(parent=converter).sandbox)
+    exercises = list(dict.fromkeys(_exercise(cell) for cell in cells))
+    results = grade_submission(directory, exercises=exercises, sandbox=mode)
+    if mode == sandboxes.OFF:
+        remark = "Remark: graded without a sandbox."
+        results = {name: result.with_remark(remark) for name, result in results.items()}
+    return directory, results
 
 
 def _is_graded_code(cell: NotebookNode) -> bool:

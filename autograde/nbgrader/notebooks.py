@@ -62,11 +62,16 @@ def release_directory(coursedir, assignment: str) -> Path:
     return Path(coursedir.format_path(coursedir.release_directory, ".", assignment))
 
 
-def course_directory(part):
-    """The `CourseDirectory` of the nbgrader application that a preprocessor or exporter is in."""
+def converter_of(part):
+    """The nbgrader converter or application that a preprocessor, exporter or plugin is in."""
     while not hasattr(part, "coursedir"):
         part = part.parent
-    return part.coursedir
+    return part
+
+
+def course_directory(part):
+    """The `CourseDirectory` of the nbgrader application that a preprocessor or exporter is in."""
+    return converter_of(part).coursedir
 
 
 def grade_id(cell: NotebookNode) -> str | None:

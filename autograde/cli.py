@@ -1,4 +1,4 @@
-"""The command line: check, hint, grade, build, course, pack."""
+"""The command line: check, hint, grade, doctor, build, course, pack."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from tqdm import tqdm
 
 from .errors import AutogradeError
 
@@ -120,6 +121,28 @@ def grade(
     if len(graded) == 1:
         _print_messages(next(iter(graded.values())).exercises.values())
     console.print(class_table({path: one.exercises for path, one in graded.items()}))
+
+
+@app.command()
+def doctor(
+    sandbox: Annotated[
+        str, typer.Option(help="auto (the strongest that works), or one by name")
+    ] = "auto",
+) -> None:
+    """Tell what holds submitted code on this machine, and try to get out of it."""
+    from . import sandbox as sandboxes
+    from .doctor import examine, findings_table
+
+    works = ", ".join(sandboxes.available()) or "none"
+    console.print(f"Sandboxes that work here, the strongest first: {works}.", highlight=False)
+    mode = sandboxes.choose(sandbox)
+    console.print(sandboxes.describe(mode), highlight=False)
+    bar = tqdm(examine(mode), desc="trying to get out", unit="escape", leave=False)
+    findings = list(bar)
+    console.print(findings_table(findings))
+    if not_held := [finding.attempt for finding in findings if not finding.held]:
+        console.print(f"Not held: {', '.join(not_held)}.", style="red", highlight=False)
+        raise typer.Exit(1)
 
 
 @app.command()

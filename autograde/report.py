@@ -3,6 +3,7 @@
 from html import escape
 from pathlib import Path
 
+from rich.markup import escape as escape_markup
 from rich.table import Table
 
 from .results import ExerciseResult
@@ -82,5 +83,6 @@ def class_table(graded: dict[Path, dict[str, ExerciseResult]]) -> Table:
         ]
         if missing := sum(r.status == "missing" for r in results.values()):
             wrong.append(f"{missing} {WORDS['missing']}")
-        table.add_row(str(path), f"{score:g}/{total:g}", "\n".join(wrong))
+        name = repr(str(path))[1:-1]  # which may hold anything, line breaks and brackets too
+        table.add_row(escape_markup(name), f"{score:g}/{total:g}", "\n".join(wrong))
     return table

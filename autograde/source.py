@@ -3,9 +3,7 @@
 import ast
 from pathlib import Path
 
-from .loading import PACKAGE
-
-MAX_BYTES = 200_000  # a module of this course has about 5,000
+from .loading import LARGEST_MODULE, PACKAGE
 
 
 def function_source(directory: Path, exercise: str) -> str | None:
@@ -33,7 +31,9 @@ def function_source(directory: Path, exercise: str) -> str | None:
 def module_text(directory: Path, module: str) -> str | None:
     """The text of one module; None if it is missing, a link, too large or no text."""
     path = directory / PACKAGE / f"{module}.py"
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+        return None
+    if path.stat().st_size > LARGEST_MODULE:
         return None
     try:
         return path.read_text(encoding="utf-8")

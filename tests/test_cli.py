@@ -102,5 +102,5 @@ def test_help_is_quick_because_it_imports_no_torch():
     code += "try: main()\nfinally: assert 'torch' not in sys.modules, 'torch was imported'"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("check", "hint", "grade", "build", "course", "pack"):
+    for command in ("check", "hint", "grade", "doctor", "build", "course", "pack"):
         assert command in done.stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograde import confine, landlock, sandbox, seccomp, session
+from autograde import confine, doctor, landlock, sandbox, seccomp, session
 from autograde.errors import AutogradeError, GraderFault
 from autograde.exercises import EXERCISES
 from autograde.grading import grade_submission
@@ -288,3 +288,29 @@ def test_the_filter_is_a_sound_program(machine):
         if operation == seccomp.JUMP_IF_EQUAL:
             assert position + 1 + max(if_equal, if_not) < len(lines)
     assert lines[-1] == (seccomp.RETURN, 0, 0, seccomp.REFUSE)
+
+
+# --- the doctor ---------------------------------------------------------------------------------
+
+
+@needs_linux
+def test_the_doctor_finds_the_sandbox_sound():
+    done = subprocess.run(
+        [sys.executable, "-c", "from autograde.cli import main; main()", "doctor"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sandbox.describe(MODES[0]) in done.stdout
+    assert done.stdout.count("✓ held") == 14
+
+
+@needs_linux
+def test_the_doctor_finds_open_doors():
+    """Without a sandbox what it tries works, so what it says of a sandbox is worth something."""
+    findings = {one.attempt: one.held for one in doctor.examine("off")}
+    held = {attempt for attempt, is_held in findings.items() if is_held}
+    limited = {"start a process", "start a thread", "start a program"} if os.getuid() else set()
+    assert held <= {bound.replace("_", " ") for bound in doctor.BOUNDS} | limited
+    assert {bound.replace("_", " ") for bound in doctor.BOUNDS} <= held

@@ -10,6 +10,7 @@ from .exchange import missing_notebooks, put_released
 from .notebooks import LARGEST_NOTEBOOK, course_directory
 
 LARGEST_ARCHIVE = 2 * LARGEST_NOTEBOOK  # bytes, unpacked
+MOST_MEMBERS = 1_000
 WANTED = (".ipynb", ".py")
 
 
@@ -20,7 +21,7 @@ class PackageExtractor(ExtractorPlugin):
         archives, extracted = Path(archive_path), Path(extracted_path)
         for file in sorted(archives.rglob("*")):
             target = extracted / file.relative_to(archives)
-            if file.is_dir() or file.is_symlink():
+            if file.is_symlink() or not file.is_file():  # a folder, or a pipe that never ends
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             if file.suffix == ".zip":
@@ -50,12 +51,16 @@ def unpack(archive: Path, target: Path) -> None:
     """Unpack the notebooks and modules of an archive, and nothing outside of `target`.
 
     Raises:
-        ValueError: if they are larger than the limit, or a name leads elsewhere.
+        ValueError: if they are larger or more than the limit, or a name leads elsewhere.
     """
     room = LARGEST_ARCHIVE
     with zipfile.ZipFile(archive) as members:
+        if len(members.infolist()) > MOST_MEMBERS:
+            raise ValueError(f"it holds more than {MOST_MEMBERS} files")
         for member in members.infolist():
             path = PurePosixPath(member.filename)
+            if not member.filename.isprintable():
+                raise ValueError(f"a file has the name {member.filename[:60]!r}")
             if member.is_dir() or path.suffix not in WANTED:
                 continue
             if path.is_absolute() or ".." in path.parts:

@@ -7,7 +7,9 @@ folder bears a mark until that is through. However a run ends, the next one find
 either graded or still to be graded.
 """
 
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import glob
@@ -15,6 +17,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from nbgrader.converters import Autograde
+from nbgrader.utils import find_all_files
 from sqlalchemy import Connection, create_engine
 
 from .grade import grade_assignment
@@ -73,7 +76,10 @@ class WholeAutograde(Autograde):
             self.connection = create_engine(self.coursedir.db_url, future=True).connect()
             self.connection.begin()
             self.connection.dispose = lambda: None  # what `Gradebook.close` calls on an engine
-        with patch("nbgrader.api.create_engine", lambda *_, **__: self.connection):
+        with (
+            patch("nbgrader.api.create_engine", lambda *_, **__: self.connection),
+            patch("nbgrader.converters.base.find_all_files", _plain_files),
+        ):
             yield
 
     def _end(self, *, commit: bool) -> None:
@@ -92,3 +98,9 @@ class WholeAutograde(Autograde):
         for mark in glob(f"{folders}/{UNFINISHED}"):
             self.log.warning("%s is unfinished and is graded anew", Path(mark).parent)
             shutil.rmtree(Path(mark).parent)
+
+
+def _plain_files(path: str, exclude: list[str] | None = None) -> list[str]:
+    """The files that nbgrader copies from a submission, without links, pipes and devices."""
+    files = find_all_files(path, exclude)
+    return [file for file in files if stat.S_ISREG(os.lstat(file).st_mode)]

@@ -282,9 +282,7 @@ print("\n".join(cards.compare_cards(before, after)))
 
 # %% jupyter={"source_hidden": true}
 needs("cards.compare_cards")
-changed = [
-    line.split(":")[0] for line in cards.compare_cards(before, {**before, "num_key_value_heads": 8})
-]
+changed = [line.split(":")[0] for line in cards.compare_cards(before, after)]
 outcome(
     "cards-32-to-8",
     0,
@@ -294,8 +292,8 @@ outcome(
 
 # %% [markdown]
 # Three lines. What is *not* listed is as telling: layers, width, query heads, width of a head,
-# patterns. Two more things change that the layout has no entry for. The matrices $W_K$ and $W_V$
-# shrink to a quarter:
+# patterns. Two more things change that the layout has no entry for. One is parameters: the matrices
+# $W_K$ and $W_V$ shrink to a quarter.
 
 # %%
 needs("cards.read_head_layout", "sizing.count_attention_parameters")
@@ -307,7 +305,7 @@ for config in (before, after):
     print(f"{x['num_kv_heads']:2} key and value heads: {count:,} parameters in a layer's attention")
 
 # %% [markdown]
-# And so does what the model can express; whether it is missed is a question for measurements. Ainslie
+# The other is what the model can express; whether that is missed is a question for measurements. Ainslie
 # et al. (2023) find GQA close to multi-head attention in quality, at nearly the speed of multi-query
 # attention, after some further training (abstract). Editing the number in a card is not enough: the
 # weights must fit.
@@ -372,18 +370,19 @@ for name in ("Qwen3-0.6B", "Gemma-7B", "mT5-small"):
 #
 # ## Odd one out
 #
-# Four cards each. One does not belong: which, and why? Look at the table first, then unfold the
-# question below it.
+# Four cards each, as published. One does not belong. Read them yourself first; the questions are in
+# the folded cells below, and your reader checks you afterwards.
 
 # %%
-needs("cards.read_head_layout")
 groups = (
     ("Mistral-7B", "Llama-3.1-8B", "Mixtral-8x7B", "Qwen3-8B"),
     ("Falcon-7B", "Gemma-2B", "Falcon-40B", "Gemma-3-1B"),
     ("BERT-base", "GPT-2", "ViT-B/16", "DistilBERT"),
 )
 for number, names in enumerate(groups, 1):
-    print(f"{number}.\n{model_cards.table(names, cards.read_head_layout)}\n")
+    print(f"Group {number}")
+    for name in names:
+        print(f"  {name}: {model_cards.card(name).config}")
 
 # %% jupyter={"source_hidden": true}
 quiz(
@@ -415,6 +414,11 @@ quiz(
     "the second writes it and the third looks at pictures. (Only GPT-2 generates, so only GPT-2 has a "
     "cache.) Source: model_cards.json.",
 )
+
+# %%
+needs("cards.read_head_layout")
+for number, names in enumerate(groups, 1):
+    print(f"Group {number}\n{model_cards.table(names, cards.read_head_layout)}\n")
 
 # %% [markdown]
 # ## Break it: which wrong reading made which picture?

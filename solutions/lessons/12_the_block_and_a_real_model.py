@@ -85,13 +85,13 @@ show(fig, alt=alt)
 # $\;x \leftarrow x + \mathrm{MultiHead}(\mathrm{norm}_1(x))$, then
 # $x \leftarrow x + \mathrm{FFN}(\mathrm{norm}_2(x))$.
 #
-# Same parts, same shapes: (B, T, D) comes in, (B, T, D) goes out, so blocks can be stacked. Which
-# wiring a model has is not written on its parts; weights trained with one are worth nothing with
-# the other, as you will see.
+# Same parts, same shapes: (B, T, D) comes in, (B, T, D) goes out, so blocks can be stacked. No shape
+# tells which wiring a model has; weights trained with one are worth nothing with the other, as you
+# will see.
 #
 # ## Build 1: layer_norm
 #
-# Each token is normalised **by itself**, over its own D numbers $x_1 … x_D$ (Ba, Kiros & Hinton
+# Each token is normalised **by itself**, over its own D numbers $x_1 \dots x_D$ (Ba, Kiros & Hinton
 # 2016, arXiv 1607.06450):
 #
 # $$y_i = \frac{x_i - \mu}{\sqrt{\sigma^2 + \varepsilon}} \cdot w_i + b_i \qquad
@@ -262,12 +262,8 @@ outcome(
 # All that is not yours here: the tokenizer, the tables of embeddings, and the mean at the end.
 
 # %%
-needs(
-    "attention.padding_mask",
-    "heads.multi_head_attention",
-    "block.layer_norm",
-    "block.transformer_block",
-)
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 
 
 def embed(sentences, transformer_block, layer_norm, num_heads=12):
@@ -314,10 +310,8 @@ predict(
 # with a norm of our choice.)
 
 # %%
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 its_norm = partial(block.layer_norm, eps=encoder.eps)
 its_block = blocks.post_norm_block(heads.multi_head_attention, its_norm, block.feed_forward)
 gaps = {
@@ -336,10 +330,8 @@ print(
 )
 
 # %% jupyter={"source_hidden": true}
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 sizes = {name: (found - theirs).abs().max().item() for name, found in gaps.items()}
 outcome(
     "block-gap",
@@ -367,10 +359,8 @@ predict(
 )
 
 # %%
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 for name in ("b_q", "b_k", "b_v", "b_o"):
     cosine = (blocks.without(encoder, name).sentence_embeddings(blocks.SENTENCES) * theirs).sum(1)
     print(
@@ -381,10 +371,8 @@ six = (embed(blocks.SENTENCES, its_block, its_norm, num_heads=6) * theirs).sum(1
 print(f"6 heads of 64: cosine with the right embedding {six.min():.4f} to {six.max():.4f}")
 
 # %% jupyter={"source_hidden": true}
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 outcome(
     "block-bias",
     1,
@@ -428,10 +416,8 @@ predict(
 # ### Measure
 
 # %%
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 queries, meant = list(blocks.QUERIES), list(blocks.QUERIES.values())
 scores = embed(queries, its_block, its_norm) @ mine.T  # (queries, sentences)
 for query, row in zip(queries, scores, strict=True):
@@ -447,10 +433,8 @@ strangers = (words[torch.arange(len(queries)), meant] == 0).sum()
 print(f"questions without a word in common with what was meant: {strangers}")
 
 # %%
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 pairs = [
     ("The court found him guilty.", "The court found him not guilty."),
     ("The court found him guilty.", "He was convicted."),
@@ -464,10 +448,8 @@ for (first, second), cosine in zip(pairs, cosines, strict=True):
     print(f"{cosine:5.2f}  {first}  {second}")
 
 # %% jupyter={"source_hidden": true}
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
-needs("block.transformer_block")
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 top = blocks.SENTENCES[scores[0].argmax()]
 outcome(
     "block-search",
@@ -496,9 +478,8 @@ outcome(
 # no table of weights); the third runs the blocks that come with PyTorch.
 
 # %%
-needs(
-    "attention.padding_mask", "heads.multi_head_attention", "block.layer_norm", "block.feed_forward"
-)
+needs("attention.padding_mask", "heads.multi_head_attention")
+needs("block.layer_norm", "block.feed_forward", "block.transformer_block")
 
 
 def through(its_block):

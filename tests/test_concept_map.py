@@ -59,6 +59,12 @@ def test_the_idea_is_practised_and_its_mistakes_have_names(lesson):
         assert known >= 6, f"{name}: {known} named mistakes, six at least"
 
 
+def test_there_are_thirteen_ideas():
+    rows = [core_idea(lesson) for lesson in lessons()]
+    assert [idea.lesson[:2] for idea in rows] == [f"{number:02}" for number in range(13)]
+    assert len({idea.says for idea in rows}) == 13
+
+
 def test_every_exercise_belongs_to_one_idea():
     practised = [name for lesson in lessons() for name in core_idea(lesson).exercises]
     assert sorted(practised) == sorted(EXERCISES)

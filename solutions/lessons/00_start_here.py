@@ -263,6 +263,7 @@ progress()
 # | [4 · Twelve heads of 64](04_twelve_heads_of_64.ipynb) | Where do 12 × 64 = 768 numbers go, and what do they cost? | `sizing`: shapes, packed projections, parameters, FLOPs |
 # | [5 · W_O mixes](05_w_o_mixes.ipynb) | What does the last matrix do that the concatenation does not? | `mixing`: slices, the heads' writes, ablation |
 # | [6 · How many heads?](06_how_many_heads.ipynb) | Why is the number of heads a partition and not free capacity? | `partition`: ranks, head counts |
+# | [7 · Do heads have jobs?](07_do_heads_have_jobs.ipynb) | Can you read a model by looking at its heads? | `roles`: role scores, entropy, importance by ablation |
 # | [8 · Self, cross and shared](08_self_cross_and_shared.ipynb) | Whom may a token ask, and must every head keep keys and values of its own? | `sharing`: cross-attention, shared key and value heads, their cache, pooling |
 # | [9 · Heads are not layers](09_heads_are_not_layers.ipynb) | What can two layers do that eight heads side by side do not learn? | `layers`: a stack, its count, the induction score |
 # | [10 · Heads are not experts](10_heads_are_not_experts.ipynb) | What do experts change that heads don't? | `experts`: router, expert layer, total and active parameters |

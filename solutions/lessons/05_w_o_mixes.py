@@ -541,7 +541,7 @@ print(f"norm of the output, the real sum  {parts['as trained'].sum(2).norm(dim=-
 # the two above it. Writes that point the same way would give the first number, writes at right
 # angles the second, and writes that cancel less than that, down to nothing. And what follows may
 # not look in the direction that was written. Whether a head *matters* is a question about the model's
-# loss, for notebook 7.
+# loss, for [notebook 7](07_do_heads_have_jobs.ipynb).
 #
 # ## Break it: four ways to leave out head 1
 #

@@ -644,4 +644,5 @@ predictions_table("how-many-")
 # - **Practice**: take d = 64 or 128, and h follows from D. It is a habit with reasons, not a law; some
 #   good models do otherwise.
 #
-# Run `progress()` in [notebook 0](00_start_here.ipynb) to see where you stand.
+# How many heads is one question, what they do another: [notebook 7](07_do_heads_have_jobs.ipynb) looks
+# at the 72 heads of a real model. Run `progress()` in [notebook 0](00_start_here.ipynb) to see where you stand.

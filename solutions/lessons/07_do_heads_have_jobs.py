@@ -149,10 +149,13 @@ check("roles.attention_entropy")
 # Your functions, on 60 sentences written for this course. Each score is a mean over the sentences.
 
 # %%
-needs("roles.previous_token_score", "roles.first_token_score", "roles.attention_entropy")
+needs("roles.previous_token_score", "roles.first_token_score")
 measures = roles.previous_token_score, roles.first_token_score
 found = encoder_heads.patterns(SENTENCES)  # one (L, 1, h, T, T) a sentence
 scores = encoder_heads.role_scores(found, *measures)
+
+# %%
+needs("roles.previous_token_score", "roles.first_token_score", "roles.attention_entropy")
 entropy = encoder_heads.over_sentences(roles.attention_entropy, found)
 fig, alt = encoder_heads.plot_maps(scores, entropy)
 show(fig, alt=alt)
@@ -642,6 +645,6 @@ predictions_table("roles")
 # ## What's next
 #
 # What is certain now: where a head looks can be scored and tested, what a set of heads is needed for
-# can be measured, and neither gives the other. Next: the same mechanism with keys and values from
-# somewhere else, and with fewer of them. Run `progress()` in [notebook 0](00_start_here.ipynb) to see
+# can be measured, and neither gives the other. Next, in [notebook 8](08_self_cross_and_shared.ipynb):
+# the same mechanism with keys and values from somewhere else, and with fewer of them. Run `progress()` in [notebook 0](00_start_here.ipynb) to see
 # where you stand.

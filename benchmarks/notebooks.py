@@ -1,25 +1,27 @@
 """How long each notebook takes from top to bottom with the solutions, and its slowest cells.
 
-python benchmarks/notebooks.py [NAME …]
+python benchmarks/notebooks.py [NAME …]    measure and print
+python benchmarks/notebooks.py --write     put the table into docs/benchmarks.md
 """
 
 import shutil
-import sys
 import tempfile
-import time
 from pathlib import Path
+from time import perf_counter
+from typing import Annotated
 
 import nbformat
+import typer
 from nbclient import NotebookClient
-from rich.console import Console
-from rich.table import Table
+from tables import ROOT, machine, table, write_section
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parents[1]
+GOAL = 6 * 60  # seconds for the whole course
+SLOWEST = 3
 
 
 def cell_times(path: Path) -> list[tuple[float, str]]:
-    """Seconds and first line of each code cell, run in a fresh learner's folder."""
+    """Seconds and last line of each code cell, run in a fresh learner's folder."""
     with tempfile.TemporaryDirectory() as home:
         shutil.copytree(ROOT / "solutions", Path(home) / "mha_lib", ignore=lambda *_: ["lessons"])
         folder = Path(home) / path.stem
@@ -30,28 +32,53 @@ def cell_times(path: Path) -> list[tuple[float, str]]:
         with client.setup_kernel():
             for index, cell in enumerate(notebook.cells):
                 if cell.cell_type == "code":
-                    started = time.perf_counter()
+                    started = perf_counter()
                     client.execute_cell(cell, index)
-                    times.append((time.perf_counter() - started, cell.source.split("\n")[-1]))
+                    times.append((perf_counter() - started, cell.source.split("\n")[-1]))
     return times
 
 
-def main() -> None:
-    wanted = sys.argv[1:]
+def summary(measured: dict[str, list[tuple[float, str]]]) -> str:
+    """A table: seconds of each notebook and its slowest cells, by their last lines."""
+    rows = []
+    for name, times in measured.items():
+        slowest = sorted(times, reverse=True)[:SLOWEST]
+        cells = [f"{seconds:.1f} s `{_short(line)}`" for seconds, line in slowest]
+        rows.append([name, f"{_total(times):.1f}", "<br>".join(cells)])
+    whole = sum(map(_total, measured.values()))
+    rows.append(["all", f"{whole:.1f}", ""])
+    verdict = f"{whole / 60:.1f} minutes in all; the goal is {GOAL / 60:g}."
+    return f"{verdict}\n\n{table(['notebook', 'seconds', 'slowest cells'], rows)}"
+
+
+def _total(times: list[tuple[float, str]]) -> float:
+    return sum(seconds for seconds, _ in times)
+
+
+def _short(line: str) -> str:
+    """A line of code that fits into a cell of a Markdown table."""
+    return line.strip().replace("|", "¦").replace("`", "'")[:60]
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="e.g. 01_one_lookup; all")] = None,
+    write: Annotated[bool, typer.Option("--write", help="into docs/benchmarks.md")] = False,
+) -> None:
+    """Time the notebooks, cell by cell."""
     paths = [
-        p for p in sorted((ROOT / "notebooks").glob("*.ipynb")) if not wanted or p.stem in wanted
+        p for p in sorted((ROOT / "notebooks").glob("*.ipynb")) if not names or p.stem in names
     ]
-    table = Table("notebook", "seconds", "slowest cells")
-    total = 0.0
-    for path in tqdm(paths, unit="notebook"):
-        times = cell_times(path)
-        seconds = sum(t for t, _ in times)
-        total += seconds
-        slowest = "\n".join(f"{t:5.1f} s  {line[:60]}" for t, line in sorted(times)[:-4:-1])
-        table.add_row(path.stem, f"{seconds:.1f}", slowest)
-    table.add_row("all", f"{total:.1f}", "")
-    Console().print(table)
+    if write and names:
+        raise typer.BadParameter("--write is for the whole course, without names")
+    measured = {}
+    for path in (bar := tqdm(paths, unit="notebook")):
+        bar.set_description(path.stem)
+        measured[path.stem] = cell_times(path)
+    text = f"`python benchmarks/notebooks.py` on {machine()}.\n\n{summary(measured)}"
+    print(text)
+    if write:
+        write_section("notebooks", text)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import attention  # noqa: E402
 import tables  # noqa: E402
 
+import notebooks  # noqa: E402
+
 SMALL = {
     "usual": attention.Size(24, 3, 3, 2, 6, torch.float64, head_dim=8),
     "grouped": attention.Size(20, 6, 2, 2, 6, torch.float64, head_dim=4, out_in=True),
@@ -104,3 +106,12 @@ def test_the_page_has_a_place_for_every_table(tmp_path):
 def test_the_machine_is_described_without_a_name():
     text = tables.machine()
     assert "cores" in text and "PyTorch" in text and platform.node() not in text
+
+
+def test_the_slowest_cells_of_a_notebook_are_named():
+    text = notebooks.summary(
+        {"01": [(1.0, "a | b"), (4.0, "`c`"), (2.0, "d"), (3.0, "e")], "02": []}
+    )
+    assert "0.2 minutes in all; the goal is 6." in text
+    assert "| 01 | 10.0 | 4.0 s `'c'`<br>3.0 s `e`<br>2.0 s `d` |" in text
+    assert "| all | 10.0 |  |" in text

@@ -10,13 +10,12 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .figures import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, new_figure
+from .model_cards import card as card_of
 from .training import one_thread
 
 Attend = Callable[..., tuple[Tensor, Tensor]]
 Expand = Callable[[Tensor, int], Tensor]
 KV_HEADS = (32, 8, 1)
-LITGPT = "LitGPT's table of named checkpoints"
-DEFAULT = "default of the configuration class in transformers 5.24.0"
 
 
 # ---------------------------------------------------------------------------- who shares with whom
@@ -66,15 +65,19 @@ class Card(NamedTuple):
     source: str
 
 
-CARDS = (
-    Card("Falcon-7B", 32, 71, 1, 64, LITGPT),
-    Card("Gemma-2B", 18, 8, 1, 256, LITGPT),
-    Card("GPT-2", 12, 12, 12, 64, DEFAULT),
-    Card("Qwen2.5-7B", 28, 28, 4, 128, LITGPT),
-    Card("Llama-3-8B", 32, 32, 8, 128, LITGPT),
-    Card("Llama-2-70B", 80, 64, 8, 128, LITGPT),
-    Card("Llama-3.1-405B", 126, 128, 8, 128, LITGPT),
-    Card("Llama-2-7B", 32, 32, 32, 128, LITGPT),
+CARDS = tuple(
+    Card(
+        one.name,
+        *(one.layout[f] for f in ("num_layers", "num_heads", "num_kv_heads", "head_dim")),
+        one.source,
+    )
+    for one in map(
+        card_of,
+        (
+            *("Falcon-7B", "Gemma-2B", "GPT-2", "Qwen2.5-7B", "Mistral-7B"),
+            *("Llama-2-70B", "Llama-3.1-405B", "Llama-2-7B"),
+        ),
+    )
 )
 
 
@@ -108,6 +111,33 @@ def plot_cards(bytes_per_token: dict[str, int]):
     ax.set(xlabel="cache for one token (KiB, 2 bytes a value)", xlim=(0, 750))
     ax.legend(loc="lower right", fontsize=8)
     return figure, f"Cache for one token in KiB: {'; '.join(words)}."
+
+
+def plot_meter(bytes_of: Callable[..., int], name: str, num_tokens: int, batch: int):
+    """Draw the caches of all cards at one length and batch, with one model picked out.
+
+    Args:
+        bytes_of: `kv_cache_bytes(num_layers, num_kv_heads, head_dim, num_tokens, batch)`.
+        name: of the card that is picked out.
+
+    Returns:
+        (figure, alt text).
+    """
+    gib = {
+        c.name: bytes_of(c.num_layers, c.num_kv_heads, c.head_dim, num_tokens, batch) / 1024**3
+        for c in CARDS
+    }
+    figure, ax = new_figure(7.6, 3)
+    bars = ax.barh(list(gib), gib.values(), color=[BLUE if n == name else GREY for n in gib])
+    ax.bar_label(bars, [f"{value:.3g}" for value in gib.values()], padding=3, size=8, color=GREY)
+    ax.set(xscale="log", xlim=(1e-3, 1e5), xlabel="KV cache (GiB, 2 bytes a value)")
+    ax.grid(True, axis="x")
+    order = sorted(gib, key=gib.get)
+    return figure, (
+        f"{name}: {gib[name]:.3g} GiB for {batch} sequences of {num_tokens:,} tokens, number "
+        f"{order.index(name) + 1} of {len(order)} from the smallest. The order never changes: "
+        f"{', '.join(order)}."
+    )
 
 
 # -------------------------------------------------------------------------------- a step in time

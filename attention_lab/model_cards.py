@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from .figures import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure
+from .figures import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, VERMILION, new_figure
 from .recordings import FOLDER, read_runs, write_runs
 
 DATA = Path(__file__).with_suffix(".json")
@@ -402,6 +402,40 @@ def plot_caches(cards: list[ModelCard], read: Read):
     return figure, (
         f"Cache of one token against the size of {len(shown)} models; larger models do not "
         f"always keep more. KiB a token: {'; '.join(words)}."
+    )
+
+
+def plot_card(read: Read, name: str):
+    """Draw one card: its query heads by the key and value head they read, and its two widths.
+
+    Returns:
+        (figure, alt text).
+    """
+    one = card(name)
+    x = read(one.config)
+    figure, (left, right) = new_figure(9.6, 2.2, ncols=2, width_ratios=(3, 1))
+    # MLA keeps one compressed row for all heads: no head has keys of its own
+    group = 1 if x["kind"] == "MLA" else x["num_heads"] // x["num_kv_heads"]
+    for head in range(x["num_heads"]):
+        colour = GREY if x["kind"] == "MLA" else PALETTE[head // group % 3]
+        left.barh(0, 0.8, left=head + 0.1, color=colour)
+    left.set(yticks=[], ylim=(-1, 1), xlabel="query head (neighbours of one colour share keys and values)")
+    left.set_title(f"{x['kind']}: h = {x['num_heads']}, h_kv = {x['num_kv_heads']}")
+    product = x["num_heads"] * x["head_dim"]
+    bars = right.barh(["h·d", "D"], [product, x["d_model"]], color=[ORANGE, BLUE])
+    right.bar_label(bars, padding=3, color=GREY, size=8)
+    right.set(xlim=(0, 1.35 * max(product, x["d_model"])), xlabel="width (numbers)")
+    experts = (
+        f"{x['experts_per_token']} of {x['num_experts']} experts a token"
+        if x["num_experts"]
+        else "no experts"
+    )
+    kept = f"{cache_kib(x):.4g} KiB a token" if one.generates else "none, it is an encoder"
+    return figure, (
+        f"{name}: {x['num_layers']} layers, width D = {x['d_model']}, {x['kind']} with "
+        f"{x['num_heads']} query heads of {x['head_dim']} (h·d = {product}) and "
+        f"{x['num_kv_heads']} key and value heads; {x['attention_computations']} attention "
+        f"patterns; cache: {kept}; {experts}. Source: {one.source}."
     )
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from .figures import BLUE, GREEN, GREY, MAP, ORANGE, PALETTE, SKY, VERMILION, new_figure
 from .lookups import Heads, LookupTask, Reader, measure
+from .model_cards import card as card_of
 from .recordings import FOLDER, command_line, draw_live, make_runs, read_runs, select, write_runs
 from .training import one_thread, train
 
@@ -675,34 +676,17 @@ class Card(NamedTuple):
     source: str
 
 
-_TRANSFORMERS = "default of the configuration class in transformers 5.24.0"
-_LITGPT = "LitGPT's table of named checkpoints"
-CARDS = (
-    Card("GPT-2", 768, 12, 64, _TRANSFORMERS),
-    Card("BERT-base", 768, 12, 64, _TRANSFORMERS),
-    Card("Whisper-tiny", 384, 6, 64, _TRANSFORMERS),
-    Card("T5-small", 512, 8, 64, _TRANSFORMERS),
-    Card("mT5-small", 512, 6, 64, _TRANSFORMERS),
-    Card("SmolLM2-135M", 576, 9, 64, _LITGPT),
-    Card("Qwen2.5-0.5B", 896, 14, 64, _LITGPT),
-    Card("Qwen3-0.6B", 1024, 16, 128, _LITGPT),
-    Card("Gemma-3-1B", 1152, 4, 256, _LITGPT),
-    Card("Llama-3.2-1B", 2048, 32, 64, _LITGPT),
-    Card("Gemma-2B", 2048, 8, 256, _LITGPT),
-    Card("phi-2", 2560, 32, 80, _LITGPT),
-    Card("Llama-3.2-3B", 3072, 24, 128, _LITGPT),
-    Card("Gemma-7B", 3072, 16, 256, _LITGPT),
-    Card("Qwen2.5-7B", 3584, 28, 128, _LITGPT),
-    Card("GPT-J-6B", 4096, 16, 256, _TRANSFORMERS),
-    Card("Llama-2-7B", 4096, 32, 128, _LITGPT),
-    Card("Mistral-7B", 4096, 32, 128, _LITGPT),
-    Card("Qwen3-8B", 4096, 32, 128, _LITGPT),
-    Card("Falcon-7B", 4544, 71, 64, _LITGPT),
-    Card("phi-4", 5120, 40, 128, _LITGPT),
-    Card("GPT-NeoX-20B", 6144, 64, 96, _TRANSFORMERS),
-    Card("Llama-2-70B", 8192, 64, 128, _LITGPT),
-    Card("Falcon-40B", 8192, 128, 64, _LITGPT),
-    Card("Llama-3.1-405B", 16384, 128, 128, _LITGPT),
+CARDS = tuple(
+    Card(one.name, *(one.layout[f] for f in ("d_model", "num_heads", "head_dim")), one.source)
+    for one in map(
+        card_of,
+        (
+            *("GPT-2", "BERT-base", "Whisper-tiny", "T5-small", "mT5-small", "SmolLM2-135M"),
+            *("Qwen3-0.6B", "Gemma-3-1B", "Llama-3.2-1B", "Gemma-2B", "phi-2", "Gemma-7B"),
+            *("Qwen2.5-7B", "GPT-J-6B", "Llama-2-7B", "Mistral-7B", "Qwen3-8B", "Falcon-7B"),
+            *("phi-4", "GPT-NeoX-20B", "Llama-2-70B", "Falcon-40B", "Llama-3.1-405B"),
+        ),
+    )
 )
 
 

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from attention_lab import alignments, decoding, pooling
-from attention_lab.model_cards import model_cards
 from solutions.attention import causal_mask, scaled_dot_product_attention
 from solutions.heads import merge_heads, multi_head_attention, split_heads
 from solutions.sharing import (
@@ -237,37 +236,6 @@ def test_the_70b_models_cache_is_smaller_than_the_7b_models():
     assert kib["Falcon-7B"] == 8 and kib["GPT-2"] == 36
     assert kv_cache_bytes(28, 8, 128, 1) == 112 * 1024  # Qwen3-0.6B
     assert list(kib.values()) == sorted(kib.values())
-
-
-def test_the_cards_agree_with_the_configuration_classes():
-    transformers = pytest.importorskip("transformers")
-    cards = {card.name: card for card in decoding.CARDS}
-    gpt2, llama = transformers.GPT2Config(), transformers.LlamaConfig()
-    falcon = transformers.FalconConfig()
-    assert cards["GPT-2"][1:5] == (gpt2.n_layer, gpt2.n_head, gpt2.n_head, 64)
-    assert gpt2.n_embd == 64 * gpt2.n_head
-    heads = llama.num_attention_heads
-    assert cards["Llama-2-7B"][1:5] == (
-        llama.num_hidden_layers, heads, llama.num_key_value_heads, llama.hidden_size // heads,
-    )  # fmt: skip
-    heads = falcon.num_attention_heads
-    assert falcon.multi_query
-    assert cards["Falcon-7B"][1:5] == (
-        falcon.num_hidden_layers, heads, 1, falcon.hidden_size // heads,
-    )  # fmt: skip
-    mistral, mixtral = transformers.MistralConfig(), transformers.MixtralConfig()
-    for name, value in (("num_hidden_layers", 32), ("num_attention_heads", 32)):
-        assert getattr(mistral, name) == getattr(mixtral, name) == value
-    assert mistral.num_key_value_heads == mixtral.num_key_value_heads == 8
-
-
-def test_the_cards_agree_with_those_of_notebook_11():
-    layouts = {card.name: card.layout for card in model_cards()}
-    known = [card for card in decoding.CARDS if card.name in layouts]
-    assert len(known) >= 7
-    for card in known:
-        for field in ("num_layers", "num_heads", "num_kv_heads", "head_dim"):
-            assert layouts[card.name][field] == getattr(card, field), card.name
 
 
 @pytest.mark.parametrize("h_kv", [8, 4, 1])

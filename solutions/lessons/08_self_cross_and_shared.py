@@ -33,11 +33,15 @@
 
 # %%
 # %load_ext autograde
+from functools import partial
+
 import torch
+from ipywidgets import Dropdown, SelectionSlider
 
 from attention_lab import alignments, decoding, pooling, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import follow
 from autograde import check, needs
 from mha_lib import attention, heads, sharing
 
@@ -414,6 +418,22 @@ outcome(
 # 80 · 8. The 70B model's *weights* are of course ten times larger; but weights are loaded once for a
 # whole batch, and each sequence of the batch has a cache of its own.
 #
+# ### Try it: a cache meter
+#
+# Choose a model, a length and a batch. The bytes are your function's.
+
+# %%
+needs("sharing.kv_cache_bytes")
+follow(
+    partial(decoding.plot_meter, sharing.kv_cache_bytes),
+    name=Dropdown(options=[card.name for card in decoding.CARDS], description="model"),
+    num_tokens=SelectionSlider(
+        options=[2**n for n in range(10, 21)], value=4096, description="tokens"
+    ),
+    batch=SelectionSlider(options=[1, 2, 4, 8, 16, 32, 64], value=8, description="sequences"),
+)
+
+# %% [markdown]
 # ## Measure: the time of one step
 #
 # Fewer bytes to read should mean less time. How much less? Here is the attention of one step at the

@@ -29,12 +29,15 @@
 
 # %%
 # %load_ext autograde
+from functools import partial
 
 import torch
+from ipywidgets import Dropdown
 
 from attention_lab import model_cards
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import follow
 from autograde import check, needs
 from mha_lib import cards, sizing
 
@@ -162,6 +165,16 @@ every = model_cards.model_cards()
 print(model_cards.table([one.name for one in every], cards.read_head_layout))
 right = sum(cards.read_head_layout(one.config) == one.layout for one in every)
 print(f"\n{right} of {len(every)} as written down beside the data")
+
+# %% [markdown]
+# Card by card, as your function reads it:
+
+# %%
+needs("cards.read_head_layout")
+follow(
+    partial(model_cards.plot_card, cards.read_head_layout),
+    name=Dropdown(options=[one.name for one in model_cards.model_cards()], description="model"),
+)
 
 # %% [markdown]
 # ## Measure: the formula against real caches

@@ -76,9 +76,7 @@ def claims(text: str) -> list[tuple[str, str, str]]:
         (name, field, figure)
         for name in LAYOUTS
         if name in text
-        for said in re.findall(
-            rf"(?<![\w-]){re.escape(name)}(?:: | has )([^.?;]*)", " ".join(text.split())
-        )
+        for said in re.findall(rf"(?<![\w-]){re.escape(name)}(?:: | has )([^.?;]*)", text)
         for field, pattern in CLAIMS.items()
         for figure in re.findall(pattern, said)
     ]

@@ -32,6 +32,8 @@ HEAD = """\
 Core idea → notebook → exercise → known mistake. Made by `autograde build` from the lessons (each
 begins with its core idea) and `autograde/exercises/`; edit those.
 
+{ideas} core ideas, {exercises} exercises, {mistakes} named mistakes.
+
 | core idea | notebook | explained | measured | drawn | exercises | named mistakes |
 |---|---|---|---|---|---|---|
 """
@@ -110,7 +112,12 @@ def concept_map(lessons: list[Path]) -> str:
     """Markdown: a table with a row a core idea, then a section a notebook."""
     ideas = [core_idea(lesson) for lesson in lessons]
     everywhere = "".join(f"- `{name}`: {habit.says}\n" for name, habit in HABITS.items())
-    table = HEAD + "".join(map(_row, ideas)) + EVERYWHERE + everywhere
+    counts = {
+        "ideas": len(ideas),
+        "exercises": sum(len(idea.exercises) for idea in ideas),
+        "mistakes": sum(idea.mistakes for idea in ideas),
+    }
+    table = HEAD.format(**counts) + "".join(map(_row, ideas)) + EVERYWHERE + everywhere
     return table + "".join(map(_section, lessons, ideas))
 
 

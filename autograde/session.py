@@ -101,8 +101,12 @@ class Runner:
             why = f"it did not finish within {seconds:g} s and was stopped."
             raise Stopped(why, timed_out=True) from None
         except (EOFError, OSError):
-            why = sandbox.death(self.process, self.limits)
-            self.close()
+            try:
+                why = sandbox.death(self.process, self.limits)
+            except OSError as error:
+                raise GraderFault(f"The process behind the runner is gone: {error}") from None
+            finally:
+                self.close()
             raise Stopped(why) from None
         except BadMessage as bad:
             self.close()

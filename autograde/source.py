@@ -17,15 +17,22 @@ def function_source(directory: Path, exercise: str) -> str | None:
     text = module_text(directory, module)
     if text is None:
         return None
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = _parse(text)
+    if tree is None:
         return text
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             first = min([node.lineno, *[d.lineno for d in node.decorator_list]])
             return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
     return None
+
+
+def _parse(text: str) -> ast.Module | None:
+    """The tree of a text; None if it is no Python, or nested deeper than the parser goes."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def module_text(directory: Path, module: str) -> str | None:
@@ -57,9 +64,8 @@ def library_remark(directory: Path, exercise: str, names: tuple[str, ...]) -> st
 
 
 def _library_calls(source: str, names: tuple[str, ...]) -> list[str]:
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
+    tree = _parse(source)
+    if tree is None:
         return []
     called = set()
     for node in ast.walk(tree):

@@ -129,6 +129,27 @@ def test_time_for_the_whole_submission_is_bounded(make_submission, solution):
     assert "as a whole may take 3 s" in results[names[1]].message
 
 
+def test_a_tower_in_the_source_costs_its_module_only(make_submission, solution):
+    """Deeper than the parser goes, in a function that is right and calls a library's own."""
+    tower = "\n\ndef unused():\n    return " + "-" * 3_000 + "1\n"
+    folder = make_submission(heads=solution("heads") + tower)
+    results = grade_submission(folder, exercises=[SOFTMAX, "heads.split_heads"])
+    assert results[SOFTMAX].passed
+    assert results["heads.split_heads"].status in ("error", "passed")
+
+
+def test_patching_what_notices_an_edit_in_place_gains_nothing(make_submission, solution):
+    careless = solution("attention").replace(
+        "    exps = torch.exp(scores - scores.amax(dim=dim, keepdim=True))\n",
+        "    torch.equal, torch.Tensor.clone = (lambda *_: True), (lambda one: one)\n"
+        "    exps = scores.sub_(scores.amax(dim=dim, keepdim=True)).exp_()\n",
+    )
+    folder = make_submission(attention=careless)
+    result = grade_submission(folder, exercises=[SOFTMAX])[SOFTMAX]
+    assert 0 < result.score < result.max_score
+    assert "in place" in result.message
+
+
 # --- files --------------------------------------------------------------------------------------
 
 

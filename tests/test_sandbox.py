@@ -201,6 +201,24 @@ def test_a_runner_that_never_starts_is_no_zero(make_submission, monkeypatch):
         grade_submission(make_submission(), sandbox="landlock")
 
 
+@needs_linux
+def test_a_warm_process_that_dies_is_no_zero(make_submission, monkeypatch):
+    """It is killed in the middle of a submission; the next submission gets a new one."""
+    folder, original = make_submission(), session.Runner.ask
+
+    def ask(runner, request, seconds, answers):
+        if "call" in request:
+            runner.process.nursery.process.kill()
+            runner.process.nursery.process.wait()
+        return original(runner, request, seconds, answers)
+
+    monkeypatch.setattr(session.Runner, "ask", ask)
+    with pytest.raises(GraderFault, match="is gone"):
+        grade_submission(folder, exercises=[SOFTMAX], sandbox="landlock")
+    monkeypatch.setattr(session.Runner, "ask", original)
+    assert grade_submission(folder, exercises=[SOFTMAX], sandbox="landlock")[SOFTMAX].passed
+
+
 def _runner_that_says(message) -> subprocess.Popen:
     code = "import sys\nfrom autograde.pipe import receive, send\nreceive(sys.stdin.buffer)\n"
     code += f"send(sys.stdout.buffer, {message!r})\n" if message else ""

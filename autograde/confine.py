@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import socket
+import struct
 import sys
 import sysconfig
 from contextlib import suppress
@@ -20,6 +21,7 @@ from .limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent  # the repository, or site-packages
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+CAPABILITY_VERSION = 0x20080522
 SPARE_USERS = range(61184, 65520)  # numbers that systemd keeps for services without an account
 
 
@@ -44,6 +46,8 @@ def confine(limits: Limits, *, sandboxed: bool) -> None:
     _become_somebody_else(readable)
     die_with_the_parent()  # changing the user would undo it
     libc = ctypes.CDLL(None, use_errno=True)
+    if libc.capset(struct.pack("=Ii", CAPABILITY_VERSION, 0), bytes(24)):  # none of any kind
+        raise OSError(ctypes.get_errno(), "root's capabilities stay")
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) or libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise OSError("not dumpable and no new privileges: refused by the kernel")
     landlock.apply([*readable, Path("/dev/urandom")], [Path("/dev/null")])

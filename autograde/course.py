@@ -50,6 +50,10 @@ Good to know:
   points only if you configure nbgrader's `LateSubmissionPlugin`.
 - A function earns its points when all core cases pass, less the share of each promise of its
   docstring that it breaks (an error for impossible arguments, inputs left as they were, …).
+- Submitted code runs in a sandbox: `autograde doctor` shows which, and tries to get out of it.
+  Where none works, `nbgrader autograde` refuses before it writes anything; for people you trust,
+  `--GradeExercises.sandbox=off` grades all the same, and the feedback says so.
+- A run that was killed is started again by the same command: each submission is graded once.
 - As root, `jupyter lab` wants `--allow-root`.
 
 Learners, in their own Jupyter directory (or with JupyterLab's Assignment List):

@@ -23,10 +23,10 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import AutogradeApp
 from nbgrader_classroom import LOOKUP, School
 
-from autograde import batch
+from autograde import batch, landlock, sandbox
 from autograde.errors import AutogradeError, GraderFault
 from autograde.journal import Journal, write_whole
-from autograde.nbgrader import whole
+from autograde.nbgrader import exporter, whole
 from autograde.results import ExerciseResult
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks the coordinator")
@@ -231,10 +231,10 @@ def _canned_assignment(converter, student, assignment):
     return Path("submitted") / student / assignment, results
 
 
-def autograde_all() -> None:
+def autograde_all(*words: str) -> None:
     AutogradeApp.clear_instance()
     app = AutogradeApp(log_level=50)
-    app.initialize([LOOKUP])
+    app.initialize([LOOKUP, *words])
     app.start()
 
 
@@ -278,6 +278,29 @@ def _forget(school) -> None:
     with Gradebook(f"sqlite:///{school.course}/gradebook.db", school.course_id) as book:
         for row in book.assignment_submissions(LOOKUP):
             book.remove_submission(LOOKUP, row.student.id)
+
+
+def test_without_a_sandbox_nbgrader_refuses_before_it_writes(gradebook, monkeypatch):
+    monkeypatch.setattr(landlock, "version", lambda: 0)
+    sandbox.available.cache_clear()
+    said = []
+    monkeypatch.setattr(exporter.SubmissionExporter, "log", _Log(said), raising=False)
+    try:
+        with pytest.raises(SystemExit):
+            autograde_all()
+        assert "Landlock missing" in said[0] and "--GradeExercises.sandbox=off" in said[0]
+        assert rows(gradebook) == {}
+        assert not (gradebook.course / "autograded").exists()
+        autograde_all("--GradeExercises.sandbox=off")
+    finally:
+        sandbox.available.cache_clear()
+    assert rows(gradebook) == dict.fromkeys(LEARNERS, WHOLE)
+
+
+class _Log:
+    def __init__(self, said: list[str]):
+        self.error = lambda template, *words: said.append(template % words)
+        self.warning = self.info = self.debug = lambda *_: None
 
 
 def test_a_locked_gradebook_leaves_nothing_half_done(gradebook):

@@ -495,16 +495,16 @@ def plot_removal(runs: list[RemovalRun]):
 
 
 def removal_table(runs: list[RemovalRun]) -> str:
-    """The recorded curves in plain text: median cosine, and the lowest and highest of the splits."""
+    """The recorded curves in plain text: median cosine, lowest and highest over the splits."""
     counts = (6, 18, 36, 48, 60, 72)
-    lines = [f"{'removed by':16}" + "".join(f"{n:>12} off" for n in counts)]
+    lines = [f"{'removed by':16}" + "".join(f"{n:>15} off" for n in counts)]
     for order in ORDERS:
         curves = torch.tensor([run.held_out for run in select(runs, order=order)])
         cells = []
         for n in counts:
             column = curves[:, n // STEP]
             cells.append(f"{column.median():.2f} ({column.min():.2f}-{column.max():.2f})")
-        lines.append(f"{order:16}" + "".join(f"{cell:>16}" for cell in cells))
+        lines.append(f"{order:16}" + "".join(f"{cell:>19}" for cell in cells))
     return "\n".join(lines)
 
 

@@ -233,6 +233,21 @@ def test_the_surprises():
     }
 
 
+def test_within_a_kind_the_cache_tends_to_grow_with_the_model_but_for_mqa():
+    def agreement(kind):
+        """Pairs of models in which the larger one keeps more, less those in which it keeps less."""
+        found = [
+            (c.billions, kib(c.name))
+            for c in EVERY
+            if c.generates and c.billions and named(c.name)["kind"] == kind
+        ]
+        signs = [(b[0] - a[0]) * (b[1] - a[1]) for a in found for b in found]
+        return sum((sign > 0) - (sign < 0) for sign in signs) / sum(sign != 0 for sign in signs)
+
+    assert agreement("MHA") > 0.4 and agreement("GQA") > 0.4
+    assert agreement("MQA") == -1
+
+
 def test_heads_that_do_not_fill_the_width():
     off = {
         c.name

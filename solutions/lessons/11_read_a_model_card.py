@@ -250,8 +250,8 @@ outcome(
 #   64. The small model keeps more for every token.
 # - **Llama-2-70B against Llama-2-7B**: more layers, a wider model, twice the query heads, and yet a
 #   smaller cache, since the large one has 8 key and value heads where the small one has 32.
-# - Within one kind the cache does tend to grow with the model. It is the *kind* that moves a model
-#   up or down.
+# - Within MHA and within GQA the cache does tend to grow with the model, with exceptions; the three
+#   MQA models go the other way. It is above all the *kind* that moves a model up or down.
 #
 # The picture leaves out what a card can say besides: some layers of Gemma-2, Gemma-3 and gpt-oss
 # look back over a limited window only, so that their share of the cache stops growing. Your reader

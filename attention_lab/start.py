@@ -12,17 +12,12 @@ import torch.nn.functional as F
 from IPython.display import display
 from torch import Tensor
 
+from .device import best_device
+
 PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "jupyterlab", "nbgrader")
 COURSE = "multi-head-attention-course"
 SENTENCE = "the bird flew home because it was tired"
 STRENGTH = 4.0  # the score of a match; no match scores 0
-
-
-def best_device() -> str:
-    """Name the fastest device PyTorch can use here: "cuda", "mps" or "cpu"."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def machine_report() -> str:

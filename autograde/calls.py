@@ -1,7 +1,8 @@
 """Call one learner's function and say what came of it."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,27 @@ def invoke(function: Callable, args: dict[str, Any], library: Path) -> Outcome:
     """
     mine = {name: _copy(value) for name, value in args.items()}
     try:
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             value = plain(function(*mine.values()))
     except (Exception, SystemExit) as error:
         return Outcome(error=call_error(error, library))
     changed = tuple(name for name in args if _differs(args[name], mine[name]))
     return Outcome(value=value, changed=changed)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Multiply matrices in float32 as it is, whatever was set before.
+
+    TF32 on a GPU, and bfloat16 on some processors, keep so few digits of a product that the
+    comparison would call a right answer wrong.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def call_error(error: BaseException, library: Path) -> CallError:

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(ROOT))
 from attention_lab import fused
-from attention_lab.start import best_device
+from attention_lab.device import best_device
 from solutions.attention import causal_mask, scaled_dot_product_attention
 from solutions.heads import merge_heads, split_heads
 
@@ -421,7 +421,7 @@ def main(
         [int(n) for n in lengths.split(",")],
         tokens,
         dtypes.split(","),
-        best_device() if device == "auto" else device,
+        best_device(device),
     )
     measured: dict[Size, dict[str, float]] = {}
     end, bar = perf_counter() + 60 * minutes, tqdm(sizes, unit="row")

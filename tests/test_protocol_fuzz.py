@@ -13,13 +13,13 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from autograde.limits import Limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autograde import sandbox
 from autograde.calls import Outcome
 from autograde.exercises import EXERCISES
+from autograde.limits import Limits
 from autograde.pipe import LARGEST_TENSORS, LARGEST_TREE, receive
 from autograde.session import Session
 from autograde.values import HEADER, BadMessage, Other, pack

@@ -37,9 +37,9 @@ from ipywidgets import Dropdown
 from torch import nn
 
 from attention_lab import sizes, splitting
+from attention_lab.device import best_device
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
-from attention_lab.start import best_device
 from attention_lab.widgets import follow
 from autograde import check, needs
 from mha_lib import attention, heads, single, sizing

@@ -130,7 +130,7 @@ class PackageCollect(ExchangeCollect):
         timestamp = dest / "timestamp.txt"
         try:
             parse_utc(timestamp.read_text().strip())
-        except (OSError, ValueError):
+        except (OSError, ValueError, OverflowError):
             recorded = self._path_to_record(str(src))["timestamp"]
             self.log.warning("%s has no readable timestamp.txt; its name says %s", src, recorded)
             timestamp.write_text(f"{recorded} UTC")

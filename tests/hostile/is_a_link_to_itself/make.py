@@ -1,0 +1,3 @@
+def make(library, kit):
+    (library / "attention.py").unlink()
+    (library / "attention.py").symlink_to("attention.py")

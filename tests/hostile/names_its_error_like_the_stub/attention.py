@@ -1,0 +1,2 @@
+def softmax(scores, dim=-1):
+    raise type("NotImplementedError", (Exception,), {})("not written")

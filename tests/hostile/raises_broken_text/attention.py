@@ -1,0 +1,2 @@
+def softmax(scores, dim=-1):
+    raise ValueError("lone surrogates: \ud800")

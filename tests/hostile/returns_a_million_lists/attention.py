@@ -1,0 +1,2 @@
+def softmax(scores, dim=-1):
+    return [[]] * 10**6

@@ -1,0 +1,4 @@
+def softmax(scores, dim=-1):
+    answer = []
+    answer.append(answer)
+    return answer

@@ -1,0 +1,2 @@
+def edit(cells):
+    cells += [dict(cell) for cell in cells * 2]

@@ -1,0 +1,3 @@
+def spoil(path):
+    path.unlink()
+    path.mkdir()

@@ -1,0 +1,6 @@
+import os
+
+
+def spoil(path):
+    path.unlink()
+    os.mkfifo(path)

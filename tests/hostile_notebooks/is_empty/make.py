@@ -1,0 +1,2 @@
+def spoil(path):
+    path.write_text("")

@@ -1,0 +1,3 @@
+def edit(cells):
+    for cell in cells:
+        cell["id"] = "same"

@@ -14,6 +14,7 @@ from attention_lab import fused
 from solutions.attention import causal_mask
 from solutions.experts import moe_feed_forward, top_k_router
 from solutions.heads import multi_head_attention
+from solutions.sharing import grouped_query_attention
 from solutions.sizing import unpack_qkv
 
 transformers = pytest.importorskip("transformers")
@@ -93,6 +94,8 @@ def test_grouped_heads_of_decoders(model, kv_heads):
     out, weights = fused.multi_head_attention(
         x, *w, H, causal=True, num_kv_heads=kv_heads, need_weights=True
     )
+    assert error(out, truth) < IN_FLOAT32 and error(weights, truth_weights) < IN_FLOAT32
+    out, weights = grouped_query_attention(x, *w, H, kv_heads, allowed)
     assert error(out, truth) < IN_FLOAT32 and error(weights, truth_weights) < IN_FLOAT32
     # The kernel, without the table of weights.
     out, _ = fused.multi_head_attention(x, *w, H, causal=True, num_kv_heads=kv_heads)

@@ -722,8 +722,8 @@ def plot_cards(options: Callable[[int], list[int]]):
     places = {  # dx, dy in points, so that no name meets another or a line
         **dict.fromkeys(("Qwen3-0.6B", "GPT-2", "Llama-2-7B", "Gemma-7B"), (6, -11, "left")),
         "Falcon-7B": (-6, 5, "right"),
-        "GPT-NeoX-20B": (-4, -14, "center"),
-        "mT5-small": (-6, -11, "right"),
+        "GPT-NeoX-20B": (-12, -13, "center"),
+        "mT5-small": (4, -14, "center"),
     }
     for card in CARDS:
         if card.name in named:

@@ -1,4 +1,4 @@
-"""The command line: check, hint, grade, doctor, build, course, pack."""
+"""The command line: check, hint, grade, stats, doctor, build, course, pack."""
 
 import json
 import sys
@@ -121,6 +121,39 @@ def grade(
     if len(graded) == 1:
         _print_messages(next(iter(graded.values())).exercises.values())
     console.print(class_table({path: one.exercises for path, one in graded.items()}))
+
+
+@app.command()
+def stats(
+    source: Annotated[
+        Path, typer.Argument(help="a course directory, or a file of autograde grade --json")
+    ],
+    assignment: Annotated[str | None, typer.Argument(help="this assignment only")] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="write the numbers here, a line an exercise")
+    ] = None,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", help="write a page with bars here, in one file")
+    ] = None,
+) -> None:
+    """Show what a class did with each exercise (the instructor's side)."""
+    from .journal import write_whole
+    from .statistics.answers import read_answers
+    from .statistics.items import items, similar_answers
+    from .statistics.tables import as_csv, items_table, mistakes_table, similar_table
+
+    answers, notes = read_answers(source, assignment)
+    counted, similar = items(answers), similar_answers(answers)
+    for table in (items_table(counted), mistakes_table(counted), similar_table(similar)):
+        console.print(table)
+    for note in notes:
+        console.print(note, highlight=False, markup=False)
+    if csv_file:
+        write_whole(csv_file, as_csv(counted))
+    if html_file:
+        from .statistics.page import page
+
+        write_whole(html_file, page(assignment or source.resolve().name, counted, similar, notes))
 
 
 @app.command()

@@ -38,6 +38,8 @@ The assignments are {assignments}. For each of them:
     nbgrader release_feedback {first}
     # all grades so far; a written answer that nobody has graded counts 0
     nbgrader export --to grades.csv
+    # what the class did with each exercise: passed, known mistakes, attempts, similar functions
+    autograde stats . {first} --html stats.html
 
 Good to know:
 

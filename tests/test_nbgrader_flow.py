@@ -493,6 +493,24 @@ def test_grades_are_exported(classroom):
     assert float(rows[LOOKUP, "alice"]["max_score"]) == 11
 
 
+def test_statistics_of_a_course_come_from_the_gradebook(classroom):
+    school = classroom.school
+    printed = school.instructor.autograde("stats", ".", LOOKUP, "--csv", "stats.csv")
+    with open(school.course / "stats.csv", newline="") as file:
+        rows = {row["exercise"]: row for row in csv.DictReader(file)}
+    assert len(rows) == 4  # the written answer is no exercise
+    for row in rows.values():
+        assert row["assignment"] == LOOKUP and row["submitted"] == "14"
+        assert row["unfinished"] == "1"  # nolib
+    mistaken = rows["attention.scaled_dot_product_attention"]
+    assert (mistaken["passed"], mistaken["failed"]) == ("10", "3")
+    assert mistaken["misconceptions"] == "attention_not_scaled: 3"  # bob, edited, hostile
+    assert float(mistaken["mean_points"]) == pytest.approx(40 / 14, abs=1e-4)
+    assert mistaken["mean_attempts"] == "1.0"
+    assert "no recorded outcome" not in printed
+    assert "alice" in printed  # everybody has alice's functions
+
+
 def test_a_resubmission_replaces_the_grade(classroom):
     school = classroom.school
     bob = school.person("bob")
@@ -505,6 +523,8 @@ def test_a_resubmission_replaces_the_grade(classroom):
         assert "Skipping existing assignment" in printed  # the others are not graded again
         assert classroom.score("bob") == before | {SDPA: 4}
         assert classroom.score("alice") == FULL | {WHY: None}
+        school.instructor.autograde("stats", ".", LOOKUP, "--csv", "stats.csv")
+        assert ",1.1," in (school.course / "stats.csv").read_text()  # 15 submissions of 14 learners
     finally:
         bob.write("mha_lib/attention.py", MISTAKEN)
 

@@ -1,8 +1,9 @@
 """Grade the exercises of a submission, in place of running its notebook."""
 
+import json
 from pathlib import Path
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Unicode
@@ -19,6 +20,8 @@ from autograde.values import writable
 
 from .notebooks import converter_of, grade_id, release_directory, released_notebook
 
+# The outcome as data, in the output beside what people see: for `autograde stats`.
+OUTCOME = "application/vnd.multi-head-attention.outcome+json"
 Graded = tuple[Path, dict[str, ExerciseResult]]  # the submission's folder, and its outcomes
 
 
@@ -88,7 +91,27 @@ def _exercise(cell: NotebookNode) -> str:
 
 
 def _output(result: ExerciseResult, source: str | None, points: float) -> NotebookNode:
-    """One output with both: people see the HTML, nbgrader reads the score from the text."""
+    """One output for all: people see the HTML, nbgrader reads the score from the text."""
     score = points * result.score / result.max_score
     html = writable(result_html(result, source))
-    return new_output("execute_result", data={"text/html": html, "text/plain": str(score)})
+    outcome = {"status": result.status, "misconception": result.misconception}
+    data = {"text/html": html, "text/plain": str(score), OUTCOME: outcome}
+    return new_output("execute_result", data=data)
+
+
+def outcomes(autograded: Path) -> dict[str, dict]:
+    """What was graded in a notebook that `nbgrader autograde` wrote: exercise -> its outcome.
+
+    An outcome has the status and the misconception of `ExerciseResult`. Only the grader writes
+    outputs into these notebooks: what a learner submits loses its own before it is graded.
+    """
+    try:
+        cells = json.loads(autograded.read_text(encoding="utf-8"))["cells"]
+    except OSError:
+        return {}
+    found = {}
+    for cell in from_dict(cells):
+        for output in cell.outputs if _is_graded_code(cell) else []:
+            if outcome := output.get("data", {}).get(OUTCOME):
+                found[exercise_of(grade_id(cell))] = outcome
+    return found

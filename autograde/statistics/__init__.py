@@ -1,0 +1,1 @@
+"""Item statistics for instructors: what a class did with each exercise."""

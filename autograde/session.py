@@ -18,7 +18,8 @@ from .loading import PACKAGE, read_package
 from .pipe import receive, send
 from .values import BadMessage
 
-LARGEST_ANSWER = 20_000  # numbers in what a runner asks about: no case of the course needs more
+LARGEST_QUESTION = 20_000  # numbers in what a runner asks about: no case of the course needs more
+LONGEST = 256  # of each of its dimensions
 LONGEST_TEXT = 4_000  # characters of an error that are kept
 
 
@@ -131,7 +132,8 @@ def _small(value: Any) -> bool:
     """Whether the reference can be asked about it without using up the grader's memory."""
     match value:
         case Tensor():
-            return value.numel() <= LARGEST_ANSWER
+            # Both: the weights of 20,000 tokens of one number each would be 400,000,000 numbers.
+            return value.numel() <= LARGEST_QUESTION and max(value.shape, default=0) <= LONGEST
         case list() | tuple():
             return len(value) < 100 and all(_small(item) for item in value)
         case dict():

@@ -129,6 +129,27 @@ def test_time_for_the_whole_submission_is_bounded(make_submission, solution):
     assert "as a whole may take 3 s" in results[names[1]].message
 
 
+def test_the_reference_is_not_asked_for_huge_answers(make_submission, solution):
+    """A question of 1,500 numbers would have an answer of 2,250,000."""
+    question = "long = torch.zeros(1_500, 1)\n    scaled_dot_product_attention(long, long, long)\n"
+    greedy = solution("heads").replace(
+        "    head_out, weights = scaled_dot", f"    {question}    head_out, weights = scaled_dot"
+    )
+    assert greedy != solution("heads")
+    wrong = solution("attention").replace("/ q.shape[-1] ** 0.5", "")
+    name = "heads.multi_head_attention"
+    folder = make_submission(attention=wrong, heads=greedy)
+    message = grade_submission(folder, exercises=[name])[name].message
+    assert "the arguments are larger than any that this course uses" in message
+
+
+def test_a_crowd_of_files_beside_the_module_changes_nothing(make_submission):
+    folder = make_submission()
+    for number in range(3_000):
+        (folder / f"mha_lib/{number}.py").touch()
+    assert grade_submission(folder, exercises=[SOFTMAX])[SOFTMAX].passed
+
+
 def test_a_tower_in_the_source_costs_its_module_only(make_submission, solution):
     """Deeper than the parser goes, in a function that is right and calls a library's own."""
     tower = "\n\ndef unused():\n    return " + "-" * 3_000 + "1\n"

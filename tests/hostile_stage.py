@@ -382,6 +382,8 @@ def _descendants(top: int | None = None, generations: int = 100) -> list[int]:
     found, front = [], [top or os.getpid()]
     for _ in range(generations):
         front = [pid for pid, (parent, _) in parents.items() if parent in front]
+        if not front:
+            break
         found += front
     return [pid for pid in found if parents[pid][1] != "Z"]
 

@@ -97,13 +97,18 @@ def room(tmp_path_factory):
         room.printed["zip_collect"] = room.school.instructor.nbgrader("zip_collect", LOOKUP)
         with stage.watched(stage.precious) as room.damage:
             room.printed["autograde"] = room.school.instructor.nbgrader("autograde", LOOKUP)
-        room.printed["feedback"] = room.school.instructor.nbgrader(
-            "generate_feedback", LOOKUP, "--student", "nb-*"
-        )
         room.damage += sorted(map(str, _outside(room) - before))
         room.scores = _scores(room)
         yield room
         delete(room.school.root)
+
+
+@pytest.fixture(scope="module")
+def feedback(room):
+    room.printed["feedback"] = room.school.instructor.nbgrader(
+        "generate_feedback", LOOKUP, "--student", "nb-*"
+    )
+    return room
 
 
 @contextmanager
@@ -192,7 +197,8 @@ def test_nothing_was_changed_left_or_called(room):
     assert room.damage == []
 
 
-def test_no_secret_is_in_what_learners_or_the_gradebook_get(room):
+def test_no_secret_is_in_what_learners_or_the_gradebook_get(feedback):
+    room = feedback
     files = [*room.course.glob("autograded/*/*/*.ipynb"), *room.course.glob("feedback/*/*/*.html")]
     assert len(files) > 50
     for path in [*files, room.course / "gradebook.db"]:
@@ -201,9 +207,9 @@ def test_no_secret_is_in_what_learners_or_the_gradebook_get(room):
         assert b"GOT " not in content, path
 
 
-def test_a_hostile_notebook_has_a_feedback_page_of_a_decent_size(room):
+def test_a_hostile_notebook_has_a_feedback_page_of_a_decent_size(feedback):
     for name in NOTEBOOKS:
-        assert len(room.page(name)) < 5_000_000, name
+        assert len(feedback.page(name)) < 5_000_000, name
 
 
 def test_nobody_has_more_than_the_assignment_gives(room):
@@ -233,8 +239,8 @@ class _Live(HTMLParser):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_feedback_pages_of_hostile_notebooks_are_dead(room, name):
-    page = room.page(name)
+def test_feedback_pages_of_hostile_notebooks_are_dead(feedback, name):
+    page = feedback.page(name)
     reader = _Live()
     reader.feed(page)
     assert reader.found == []

@@ -55,7 +55,7 @@ class Attack:
         proof: how it is shown that there is something to try. "off": without a sandbox it reaches
             what it is after. "check": it passes where one process both runs and judges it. "says":
             what it does shows in the outcome, whatever holds it. "inert": it has no target, `why`.
-        says: what the outcome says, in every mode.
+        says: what the outcome says, in every mode; "|" stands between words of which one will do.
         exercises: what is graded.
         deserves: points of the honest part; none by default.
         needs: a capability without which it is inert even with the sandbox off, or "disk".

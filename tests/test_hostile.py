@@ -16,7 +16,7 @@ from autograde.limits import Limits
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the attacks are Linux's")
 
 ATTACKS = read_corpus()
-LIMITS = Limits(call_seconds=4.0, load_seconds=5.0, cpu_seconds=8, memory_bytes=2**30)
+LIMITS = Limits(call_seconds=10.0, load_seconds=10.0, cpu_seconds=20, memory_bytes=2**30)
 IMPATIENT = Limits(call_seconds=1.5, load_seconds=2.0, cpu_seconds=8, memory_bytes=2**30)
 HONEST = Attack("honest", "Nothing.", "inert", deserves={"attention.softmax": 2.0})
 
@@ -68,7 +68,7 @@ def test_an_attack_gains_nothing(stage, honest, attack, mode):
         assert not damage
         if attack.proof == "says":
             told = "\n".join(result.message for result in results.values())
-            assert attack.says in told
+            assert any(words in told for words in attack.says.split("|")), told
         if attack.deserves:
             assert {n: r.score for n, r in results.items() if r.score} == attack.deserves
     finally:

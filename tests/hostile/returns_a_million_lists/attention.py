@@ -1,2 +1,2 @@
 def softmax(scores, dim=-1):
-    return [[]] * 10**6
+    return [[]] * 2_000_000

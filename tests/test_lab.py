@@ -165,6 +165,23 @@ def test_the_explorer_answers_to_mouse_and_keys(page):
     page.get_by_role("button", name="lenses", exact=True).wait_for()
 
 
+def test_an_exercise_typed_into_the_editor_passes_without_a_restart(page):
+    open_file(page, "notebooks/03_split_run_concatenate_project.ipynb")
+    before = page.evaluate(RUN, ["%load_ext", 'check("heads.merge_heads")'])
+    assert "not written yet" in plain_text(before)
+    page.get_by_role("link", name="mha_lib/heads.py").first.click()
+    editor = page.locator(".jp-FileEditor:visible")
+    unwritten = editor.locator(".cm-line", has_text="raise NotImplementedError").nth(1)
+    unwritten.scroll_into_view_if_needed()
+    unwritten.click(click_count=3)
+    page.keyboard.insert_text("    return x.transpose(1, 2).flatten(2)\n")
+    page.keyboard.press("Control+s")
+    page.locator(".lm-TabBar-tab.jp-mod-dirty", has_text="heads.py").wait_for(state="detached")
+    open_file(page, "notebooks/03_split_run_concatenate_project.ipynb")
+    after = page.evaluate(RUN, ['check("heads.merge_heads")'])
+    assert "✓ heads.merge_heads: passed" in plain_text(after)
+
+
 def test_nothing_was_asked_of_the_network_and_no_script_failed(page):
     assert page.outside == []
     assert page.errors == []

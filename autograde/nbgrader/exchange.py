@@ -107,14 +107,17 @@ class PackageCollect(ExchangeCollect):
     def _copy_plain_files(self, src: Path, dest: Path) -> None:
         """Copy regular files: what a link points at is not the learner's, a pipe never ends.
 
+        A name with control characters could write on the instructor's terminal: it is left out.
+
         Raises:
             RuntimeError: if there is more than `CourseDirectory.max_dir_size`.
         """
         room = 1000 * self.coursedir.max_dir_size
-        for folder, _, names, folder_fd in os.fwalk(src, follow_symlinks=False):
+        for folder, folders, names, folder_fd in os.fwalk(src, follow_symlinks=False):
+            folders[:] = filter(str.isprintable, folders)
             target = dest / Path(folder).relative_to(src)
             target.mkdir(parents=True)
-            for name in names:
+            for name in filter(str.isprintable, names):
                 try:
                     content = _read_plain_file(name, folder_fd, room + 1)
                 except OSError as error:

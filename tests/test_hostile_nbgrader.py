@@ -233,8 +233,17 @@ class _Live(HTMLParser):
     def __init__(self):
         super().__init__()
         self.found: list[str] = []
+        self.style = False
+
+    def handle_data(self, data):
+        if self.style and "evil" in data:
+            self.found.append(f"<style> {data[:40]}")
+
+    def handle_endtag(self, tag):
+        self.style = self.style and tag != "style"
 
     def handle_starttag(self, tag, attributes):
+        self.style = self.style or tag == "style"
         alive = ("script", "iframe", "object", "embed", "svg", "form", "base", "link")
         if tag in alive or (tag == "meta" and "refresh" in str(attributes)):
             self.found.append(f"<{tag}>")
@@ -252,7 +261,6 @@ def test_feedback_pages_of_hostile_notebooks_are_dead(feedback, name):
     reader = _Live()
     reader.feed(page)
     assert reader.found == []
-    assert "@import '//evil" not in re.sub(r"<(pre|code|p)\b.*?</\1>", "", page, flags=re.S)
 
 
 def test_the_commands_say_in_a_line_what_was_wrong(room):

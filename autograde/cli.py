@@ -206,11 +206,14 @@ def course(
     course_id: Annotated[
         str, typer.Option(help="nbgrader's name for the course")
     ] = "multi_head_attention",
+    lms: Annotated[
+        str | None, typer.Option(help="canvas or moodle: understand its names for downloads")
+    ] = None,
 ) -> None:
     """Make an nbgrader course directory, ready for `nbgrader` and the formgrader."""
     from .course import create_course
 
-    create_course(directory, exchange=exchange, course_id=course_id)
+    create_course(directory, exchange=exchange, course_id=course_id, lms=lms)
     console.print(f"Made {directory}. Its README.md lists the next commands.", highlight=False)
     if exchange is None:
         console.print(

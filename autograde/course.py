@@ -8,6 +8,7 @@ from pathlib import Path
 from .errors import AutogradeError
 from .loading import PACKAGE
 
+LMS = ("canvas", "moodle")
 CONFIG = """\
 \"\"\"nbgrader's configuration for this course. What you set after `configure` wins.\"\"\"
 
@@ -15,7 +16,7 @@ from autograde.nbgrader import configure
 
 c = get_config()
 c.CourseDirectory.course_id = {course_id!r}
-{exchange}configure(c, __file__)
+{exchange}configure(c, __file__{lms})
 """
 
 README = """\
@@ -67,20 +68,41 @@ Learners, in their own Jupyter directory (or with JupyterLab's Assignment List):
 Their nbgrader has to know the exchange: give them the line `c.Exchange.root = …` of this
 directory's nbgrader_config.py, in a `~/.jupyter/nbgrader_config.py` or for the whole machine.
 
-Submissions from an LMS: learners run `autograde pack {first}` and upload the zip. Put the zips
-into `downloaded/{first}/archive/`, named after the learner up to the first `_`, and run
-`nbgrader zip_collect {first}` in place of `collect`. (`pack` names a zip after the learner's
-account on their machine; most LMS put the learner's name in front when you download all.)
+Submissions from an LMS: learners run `autograde pack {first}` and upload the zip. Download all
+submissions, unpack the LMS's own zip into `downloaded/{first}/archive/` (the learners' zips and
+folders stay as they are), and run `nbgrader zip_collect {first}` in place of `collect`.
+
+- Canvas or Moodle: `configure(c, __file__, lms="canvas")` or `lms="moodle"` in nbgrader_config.py
+  (`autograde course --lms` writes it) makes `zip_collect` understand their names. Canvas: a learner
+  whose `lms_user_id` the gradebook has is found by it, others get Canvas's number as their id.
+  Moodle: the download has names only, so import the list of learners first; where two have the same
+  name, name and number stay their id and `zip_collect` says so.
+- Any other: the archives' names have to begin with the learner's id, up to the first `_`. (`pack`
+  names a zip after the learner's account on their machine.)
+
+Grades for an LMS:
+
+    nbgrader export --exporter=autograde.nbgrader.lms.CanvasExporter --to canvas.csv
+    nbgrader export --exporter=autograde.nbgrader.lms.MoodleExporter --to moodle.csv
+
+- Who submitted nothing has an empty field, not 0. `--assignment '["{first}"]'` exports one alone.
+- What the LMS calls an assignment goes into nbgrader_config.py, for Canvas with its number:
+  `c.CanvasExporter.titles = {{"{first}": "One look-up (1234)"}}` (`MoodleExporter` likewise).
+- Canvas: Gradebook > Import; it shows what would change before it does. Moodle: Grades > Import >
+  CSV; choose *Email address* or *Username* to find the learners by.
 """
 
 
-def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> None:
+def create_course(
+    directory: Path, *, exchange: Path | None, course_id: str, lms: str | None = None
+) -> None:
     """Create an nbgrader course directory, ready for the `nbgrader` commands and the formgrader.
 
     Args:
         directory: where; it must not exist or be empty.
         exchange: the exchange directory, created if need be; None leaves nbgrader's default.
         course_id: letters, digits, ".", "_" and "-".
+        lms: "canvas" or "moodle", where submissions come from one.
 
     Raises:
         AutogradeError: if the directory is not empty, a place cannot be written, or the name is
@@ -92,8 +114,10 @@ def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> 
         )
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise AutogradeError(f"{directory} exists and is not empty; name a new directory.")
+    if lms not in (None, *LMS):
+        raise AutogradeError(f"The LMS {lms!r} is not known; there are {' and '.join(LMS)}.")
     exchange = exchange and exchange.resolve()
-    files = _course_files(exchange, course_id)
+    files = _course_files(exchange, course_id, lms)
     try:
         if exchange:
             _ensure_exchange(exchange)
@@ -105,7 +129,7 @@ def create_course(directory: Path, *, exchange: Path | None, course_id: str) -> 
         raise AutogradeError(f"Cannot write {error.filename}: {error.strerror}.") from error
 
 
-def _course_files(exchange: Path | None, course_id: str) -> dict[str, str]:
+def _course_files(exchange: Path | None, course_id: str, lms: str | None) -> dict[str, str]:
     """Path below the course directory -> text."""
     from .build.files import lessons
     from .build.lessons import graded_exercises, notebook_from_lesson, notebook_text
@@ -125,7 +149,9 @@ def _course_files(exchange: Path | None, course_id: str) -> dict[str, str]:
     if not assignments:
         raise AutogradeError("No lesson in solutions/lessons has an exercise: nothing to grade.")
     setting = f"c.Exchange.root = {str(exchange)!r}\n" if exchange else ""
-    files["nbgrader_config.py"] = CONFIG.format(course_id=course_id, exchange=setting)
+    files["nbgrader_config.py"] = CONFIG.format(
+        course_id=course_id, exchange=setting, lms=f", lms={lms!r}" if lms else ""
+    )
     files["README.md"] = README.format(
         course_id=course_id, first=assignments[0], assignments=", ".join(assignments)
     )

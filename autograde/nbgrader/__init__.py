@@ -21,7 +21,7 @@ ARCHIVE_MEMBER = (
 )
 
 
-def configure(c, course: str | Path) -> None:
+def configure(c, course: str | Path, lms: str | None = None) -> None:
     """Set what nbgrader needs to grade this course; call it from `nbgrader_config.py`.
 
     Whatever the file sets afterwards wins, e.g. a `named_regexp` for the archives of your LMS.
@@ -29,6 +29,7 @@ def configure(c, course: str | Path) -> None:
     Args:
         c: the configuration object (`get_config()`).
         course: the course directory, or the path of the configuration file in it.
+        lms: "canvas" or "moodle", for `nbgrader zip_collect` to understand its names.
     """
     course = Path(course).resolve()
     if course.is_file():
@@ -44,6 +45,11 @@ def configure(c, course: str | Path) -> None:
     c.ZipCollectApp.extractor_plugin = "autograde.nbgrader.archives.PackageExtractor"
     c.FileNameCollectorPlugin.valid_ext = [".ipynb", ".py"]
     c.FileNameCollectorPlugin.named_regexp = ARCHIVE_MEMBER
+    if lms:
+        from .lms import COLLECTORS, PATTERNS
+
+        c.ZipCollectApp.collector_plugin = COLLECTORS[lms]
+        c.FileNameCollectorPlugin.named_regexp = PATTERNS[lms]
 
 
 def _make_alembic_findable() -> None:

@@ -49,7 +49,7 @@ def plot_trail(batch: int, num_tokens: int, d_model: int, num_heads: int):
         ("out", "(B, T, D)", whole, None),
     ]
     figure, ax = new_figure(9, 3.4)
-    left, height, gap = 0.0, num_heads * num_tokens + (num_heads - 1) * 1.5, 7.5
+    left, height, gap = 0.0, num_heads * num_tokens + (num_heads - 1) * 1.5, 8.5
     for number, (name, symbols, shape, step) in enumerate(stages):
         width = shape[-1]
         if len(shape) == 4:

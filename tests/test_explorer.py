@@ -84,7 +84,7 @@ def test_the_encoder_runs_on_any_sentence_with_heads_silenced():
 
 
 def test_the_first_layer_cut_as_it_was_trained_gives_the_models_own_weights():
-    explorer = explore_cuts(multi_head_attention, causal_mask, SENTENCE, head_counts=(1, 6, 12))
+    explorer = explore_cuts(multi_head_attention, causal_mask, SENTENCE, head_counts=(1, 6, 12, 24))
     encoder = load_encoder()
     ids, lengths, _ = encoder.tokenize([SENTENCE])
     own = encoder.run(ids, lengths)[1][:1, 0]

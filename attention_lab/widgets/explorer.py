@@ -212,7 +212,7 @@ def explore_cuts(
     Args:
         attend: a multi-head attention, `attend(x, w_q, w_k, w_v, w_o, num_heads, mask)`.
         causal_mask: `causal_mask(num_tokens)`, for the choice of a mask.
-        head_counts: numbers of heads to choose from; the last is shown first.
+        head_counts: numbers of heads to choose from. The encoder's own is shown first, or the last.
 
     Raises:
         ModuleNotFoundError: if the encoder is not installed.
@@ -225,6 +225,8 @@ def explore_cuts(
     # A coordinate that is always 1 lets a bias be one more row of its matrix.
     w_q, w_k, w_v = (torch.cat([layer[f"w_{n}"], layer[f"b_{n}"][None]]) for n in "qkv")
 
+    first = encoder.num_heads if encoder.num_heads in head_counts else head_counts[-1]
+
     def run(sentence: str, num_heads: int, mask: str) -> tuple[list[str], Tensor]:
         ids, _, tokens = encoder.tokenize([sentence])
         x = encoder.embed_tokens(ids)
@@ -233,7 +235,7 @@ def explore_cuts(
         return tokens[0], attend(x, w_q, w_k, w_v, layer["w_o"], num_heads, allowed)[1][0]
 
     return explore(
-        *run(sentence, head_counts[-1], NO_MASK),
+        *run(sentence, first, NO_MASK),
         lambda explorer: run(explorer.sentence, explorer.num_heads, explorer.mask),
         sentence=sentence,
         masks=(NO_MASK, CAUSAL),

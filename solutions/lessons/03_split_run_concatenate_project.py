@@ -91,7 +91,7 @@ show(fig, alt=alt)
 #
 # $$x[b, t, c] = 10000·b + 100·t + c$$
 #
-# 10 307 was in sequence 1, token 3, column 7. No arithmetic, no tolerance: a number is where it
+# 10307 was in sequence 1, token 3, column 7. No arithmetic, no tolerance: a number is where it
 # belongs, or not.
 
 # %%

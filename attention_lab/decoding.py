@@ -41,7 +41,7 @@ def plot_sharing(num_heads: int = 8, kv_heads: Sequence[int] = (8, 2, 1)):
         ax.set(title=f"{kind}: h = {num_heads}, h_kv = {count}")
         ax.set(xlim=(-1.2, num_heads + 0.2), ylim=(-0.35, 1.35))
         ax.axis("off")
-        words.append(f"{kind}, each of {count} key and value heads is read by {group} query heads")
+        words.append(f"{kind}, h_kv = {count}, {group} of the query heads to each")
     return figure, f"{num_heads} query heads above, key and value heads below: {'; '.join(words)}."
 
 

@@ -418,8 +418,8 @@ def plot_card(read: Read, name: str):
     group = 1 if x["kind"] == "MLA" else x["num_heads"] // x["num_kv_heads"]
     for head in range(x["num_heads"]):
         colour = GREY if x["kind"] == "MLA" else PALETTE[head // group % 3]
-        left.barh(0, 0.8, left=head + 0.1, color=colour)
-    left.set(yticks=[], ylim=(-1, 1))
+        left.barh(0, 0.8, left=head - 0.4, color=colour)
+    left.set(yticks=[], xlim=(-0.7, x["num_heads"] - 0.3), ylim=(-1, 1))
     left.set_xlabel("query head (neighbours of one colour share keys and values)")
     left.set_title(f"{x['kind']}: h = {x['num_heads']}, h_kv = {x['num_kv_heads']}")
     product = x["num_heads"] * x["head_dim"]

@@ -329,7 +329,7 @@ for h_kv in (8, 4, 2, 1):
 #
 # $$\text{bytes} = 2 \cdot L \cdot h_{kv} \cdot d \cdot T \cdot B \cdot \text{bytes per value}$$
 #
-# **By hand**, GPT-2: 12 layers, 12 heads of 64, at 2 bytes: 2 · 12 · 12 · 64 · 2 = 36 864 bytes =
+# **By hand**, GPT-2: 12 layers, 12 heads of 64, at 2 bytes: 2 · 12 · 12 · 64 · 2 = 36,864 bytes =
 # 36 KiB for each token. Note what is *not* in it: no h, no D, no T².
 #
 # **Write `kv_cache_bytes` in [`mha_lib/sharing.py`](../mha_lib/sharing.py).**
@@ -401,7 +401,7 @@ fig, alt = decoding.plot_cards(per_token)
 show(fig, alt=alt)
 for card in decoding.CARDS:
     long_text = 4096 * per_token[card.name] / 1024**3
-    print(f"{card.name:15} {long_text:.2f} GiB for 4096 tokens ({card.source})")
+    print(f"{card.name:15} {long_text:.2f} GiB for 4096 tokens\n    ({card.source})")
 
 # %% jupyter={"source_hidden": true}
 needs("sharing.kv_cache_bytes")
@@ -553,7 +553,7 @@ live = {}
 for name, h_kv in (("mean,\n4 heads", 4), ("mean,\n2 heads", 2), ("mean,\n1 head", 1)):
     fewer = pooling.convert(original, h_kv, sharing.pool_kv_heads, seed=600)
     pooled = pooling.accuracy(fewer)
-    pooling.train_reader(fewer, steps=pooling.UPTRAINING, seed=600, label=f"{h_kv} heads")
+    pooling.train_reader(fewer, steps=pooling.UPTRAINING, seed=600, label=name.replace("\n", " "))
     live[name] = pooled, pooling.accuracy(fewer)
     print(
         f"pooled to {h_kv}: {live[name][0]:.3f}, after {pooling.UPTRAINING} more steps {live[name][1]:.3f}"
@@ -627,8 +627,8 @@ outcome(
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "sharing-note", "points": 4, "solution": true}
 # ### BEGIN SOLUTION
-# The KV cache does become four times smaller: 2 · 32 · 32 · 128 · 2 = 524 288 bytes for each token
-# before, 131 072 after. The model does not: only W_K and W_V shrink to a quarter, W_Q and W_O stay,
+# The KV cache does become four times smaller: 2 · 32 · 32 · 128 · 2 = 524,288 bytes for each token
+# before, 131,072 after. The model does not: only W_K and W_V shrink to a quarter, W_Q and W_O stay,
 # and so do the feed-forward networks. Whether a step gets faster depends on how it is computed. In my
 # measurement the repeated way gained hardly anything from fewer key heads, since it writes all 32 heads
 # to memory again; the grouped way did gain, but the ratio of its times was not the ratio of the bytes.
@@ -673,17 +673,17 @@ quiz(
 # %% jupyter={"source_hidden": true}
 quiz(
     "sharing-card-3",
-    "Qwen3-0.6B: 28 layers, 16 heads, num_key_value_heads 8, head_dim 128. Falcon-7B's cache takes 8 KiB a "
-    "token. Qwen3-0.6B's?",
+    "SmolLM2-135M: 30 layers, 9 heads of 64, num_key_value_heads 3. Falcon-7B's cache takes 8 KiB a token. "
+    "SmolLM2-135M's?",
     [
-        "Less than 1 KiB: it has about a tenth of the parameters",
+        "Less than 1 KiB: it has about a fiftieth of the parameters",
         "8 KiB, too",
-        "112 KiB, fourteen times as much",
-        "224 KiB, for 16 heads",
+        "22.5 KiB, nearly three times as much",
+        "67.5 KiB, for 9 heads",
     ],
     answer=2,
-    because="2 · 28 · 8 · 128 · 2 = 114 688 bytes = 112 KiB. The number of parameters is not in the formula. "
-    "Source: LitGPT's table of named checkpoints.",
+    because="2 · 30 · 3 · 64 · 2 = 23,040 bytes = 22.5 KiB. The number of parameters is not in the formula. "
+    "Source: model_cards.json.",
 )
 
 # %% [markdown]

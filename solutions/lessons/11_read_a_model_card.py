@@ -53,8 +53,8 @@ predict(
     "Which of these four keeps the most bytes for one more token of text?",
     [
         "Llama-2-70B, with 70 billion parameters",
-        "Llama-2-7B, with 7 billion",
-        "Falcon-7B, with 7 billion",
+        "Falcon-40B, with 40 billion",
+        "Gemma-7B, with 7 billion",
         "Qwen3-0.6B, with 0.6 billion",
     ],
 )
@@ -220,7 +220,7 @@ fig, alt = model_cards.plot_caches(every, cards.read_head_layout)
 show(fig, alt=alt)
 print(
     model_cards.factors(
-        ["Falcon-7B", "Qwen3-0.6B", "Llama-2-70B", "Llama-2-7B"], cards.read_head_layout
+        ["Falcon-7B", "Qwen3-0.6B", "Falcon-40B", "Llama-2-70B", "Gemma-7B"], cards.read_head_layout
     )
 )
 
@@ -231,9 +231,9 @@ kib = {
 }  # KiB a token
 outcome(
     "cards-largest",
-    1,
-    f"KiB a token: Llama-2-7B {kib['Llama-2-7B']:g}, Llama-2-70B {kib['Llama-2-70B']:g}, Qwen3-0.6B "
-    f"{kib['Qwen3-0.6B']:g}, Falcon-7B {kib['Falcon-7B']:g}.",
+    2,
+    f"KiB a token: Gemma-7B {kib['Gemma-7B']:g}, Llama-2-70B {kib['Llama-2-70B']:g}, Falcon-40B "
+    f"{kib['Falcon-40B']:g}, Qwen3-0.6B {kib['Qwen3-0.6B']:g}.",
 )
 outcome(
     "cards-small",
@@ -248,8 +248,8 @@ outcome(
 #
 # - **Qwen3-0.6B against Falcon-7B**: similar depth, but 8 key and value heads of 128 against one of
 #   64. The small model keeps more for every token.
-# - **Llama-2-70B against Llama-2-7B**: more layers, a wider model, twice the query heads, and yet a
-#   smaller cache, since the large one has 8 key and value heads where the small one has 32.
+# - **Llama-2-70B against Gemma-7B**: more layers, a wider model, four times the query heads, and yet a
+#   smaller cache, since the large one has 8 key and value heads of 128 where the small one has 16 of 256.
 # - Within MHA and within GQA the cache does tend to grow with the model, with exceptions; the three
 #   MQA models go the other way. It is above all the *kind* that moves a model up or down.
 #

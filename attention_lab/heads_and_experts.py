@@ -315,7 +315,7 @@ def train_block(
         batch_loss,
         steps=steps,
         learning_rate=LEARNING_RATE,
-        label=f"{heads} heads, {experts} experts",
+        label=f"heads {heads}, experts {experts}",
         progress=progress,
     )
     x, truth, _ = block.task.draw(500, torch.Generator().manual_seed(7))

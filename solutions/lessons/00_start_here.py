@@ -265,7 +265,7 @@ progress()
 # | [6 · How many heads?](06_how_many_heads.ipynb) | Why is the number of heads a partition and not free capacity? | `partition`: ranks, head counts |
 # | [7 · Do heads have jobs?](07_do_heads_have_jobs.ipynb) | Can you read a model by looking at its heads? | `roles`: role scores, entropy, importance by ablation |
 # | [8 · Self, cross and shared](08_self_cross_and_shared.ipynb) | Whom may a token ask, and must every head keep keys and values of its own? | `sharing`: cross-attention, shared key and value heads, their cache, pooling |
-# | [9 · Heads are not layers](09_heads_are_not_layers.ipynb) | What can two layers do that eight heads side by side do not learn? | `layers`: a stack, its count, the induction score |
+# | [9 · Heads are not layers](09_heads_are_not_layers.ipynb) | Are eight heads side by side worth two layers? | `layers`: a stack, its count, the induction score |
 # | [10 · Heads are not experts](10_heads_are_not_experts.ipynb) | What do experts change that heads don't? | `experts`: router, expert layer, total and active parameters |
 # | [11 · Read a model card](11_read_a_model_card.ipynb) | What do the numbers on a model's page say about its attention? | `cards`: a reader of configurations, a comparison |
 # | [12 · The block and a real model](12_the_block_and_a_real_model.ipynb) | What stands around attention in a model, and does your code run a real one? | `block`: layer norm, feed-forward network, transformer block |

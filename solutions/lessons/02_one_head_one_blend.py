@@ -321,15 +321,14 @@ print(f"learning rate 0.02: {sum(run.uncovered > 0 for run in faster)} of {len(f
 # lookups.train_readers((4,), seed=failures[0], steps=3000)
 
 # %% [markdown]
-# ## The small print: when one blend is enough
+# ## The small print: two conditions
 #
 # The floor has two conditions: the read-out is *linear*, and the weights do not depend on the values.
-# Both matter.
+# What if one of them does not hold?
 #
 # ### A read-out that is not linear
 #
-# Remember the four points at a = 0.65. Values that are known to be signs can be told apart in a
-# blend. Take **one head and two look-ups**, and plant the weighting by hand: 2/3 on the first token
+# Remember the four points at a = 0.65: four different blends. Can a read-out use that? Take **one head and two look-ups**, and plant the weighting by hand: 2/3 on the first token
 # asked for, 1/3 on the second. Only $W_V$ and the read-out are trained:
 #
 # - one linear layer;
@@ -584,6 +583,6 @@ predictions_table("one-blend-")
 # - Heads are independent: own $W_Q$, $W_K$, $W_V$, no exchange. Averaging them, or sharing one
 #   projection, takes you back to one blend.
 #
-# **Next**: your heads come in a stack of h matrices and their results stay apart. Notebook 3 packs them
+# **Next**: your heads come in a stack of h matrices and their results stay apart. [Notebook 3](03_split_run_concatenate_project.ipynb) packs them
 # into one matrix per projection, cuts, runs, concatenates and projects: x goes in as (B, T, D) and comes
 # out as (B, T, D).

@@ -2,8 +2,9 @@
 # jupyter:
 #   core_idea:
 #     says: >-
-#       Heads can specialise, but most fit no role that can be named, and a clear role is not
-#       the same as importance: several heads are a structural mechanism, not named lenses.
+#       Heads can specialise, but among the words most fit none of five simple roles, and a clear
+#       role is not the same as importance: several heads are a structural mechanism, not named
+#       lenses.
 #     explained: "What would a job be?"
 #     measured: "How many heads have a role?"
 #     drawn: "How many heads have a role?"
@@ -247,10 +248,10 @@ rows = {"head E": e} | {f"chosen, {n}": divmod(i, 12) for n, i in enumerate(rank
 print(f"{'':28} subject meant   object meant")
 for name, (layer, head) in rows.items():
     shares = hits[:, layer, head].mean(), others[:, layer, head].mean()
-    print(f"{name:12} layer {layer}, head {head:2d} {shares[0]:12.0%} {shares[1]:15.0%}")
+    print(f"{name:12} layer {layer}, head {head:2d} {shares[0]:12.0%} {shares[1]:14.0%}")
 medians = hits.mean(0).median(), others.mean(0).median()
-print(f"{'the median of all 72 heads':28} {medians[0]:10.0%} {medians[1]:15.0%}")
-print(f"{'guessing a word':28} {guess:10.0%} {other_guess:15.0%}")
+print(f"{'the median of all 72 heads':28} {medians[0]:13.0%} {medians[1]:14.0%}")
+print(f"{'guessing a word':28} {guess:13.0%} {other_guess:14.0%}")
 
 # %%
 fig, alt = encoder_heads.plot_pronouns(
@@ -429,13 +430,11 @@ print(encoder_heads.removal_table(removals))
 # cosine is still well above 0: words, positions and the feed-forward networks are left.) It is one
 # model, one measure and 60 short sentences.
 #
-# ## Another pattern, the same output
+# ## Is the pattern the reason?
 #
 # Suppose a head looks at `drank` more than at anything else. Is that *why* its output is what it is? The
-# output of one query is $w V$: $T$ weights make $d$ numbers. If $T > d + 1$, there are more weights than equations
-# ($d$ for the output, one for the sum), and since softmax makes all weights larger than 0, some of them can
-# be changed without changing the output at all. Here is one query of layer 0, head 7, on six sentences in
-# a row.
+# output of one query is $w V$: $T$ weights make $d$ numbers. How much could the weights change before the
+# output does? Here is one query of layer 0, head 7, on six sentences in a row.
 #
 # ### Predict
 
@@ -467,6 +466,10 @@ outcome(
 )
 
 # %% [markdown]
+# **Why it works:** if $T > d + 1$, there are more weights than equations ($d$ for the output, one for the
+# sum), and since softmax makes all weights larger than 0, some of them can be changed without changing the
+# output at all.
+#
 # So a pattern is not determined by what it does on one text. Jain & Wallace (2019, arXiv 1902.10186)
 # made this point with predictions of whole models. **The counter-test:** does the other pattern hold
 # up elsewhere? Freeze both, change one word of the text, and compare with what the head now does.
@@ -510,8 +513,8 @@ print(
 #
 # **What can be said:** splitting attention into heads is a *structural mechanism*: several weightings
 # a token in place of one. It makes room for specialisation, and in every model here some heads
-# specialised. It does not hand out named lenses: most heads fit no label, several share one, a clear
-# label is not importance, and which labels there are is found out by tests, if at all.
+# specialised. It does not hand out named lenses: among the words most heads fit none of our labels,
+# several share one, a clear label is not importance, and which labels there are is found out by tests, if at all.
 #
 # ## Break it: which way of measuring made which picture?
 #

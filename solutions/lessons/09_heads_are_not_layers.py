@@ -12,8 +12,8 @@
 # %% [markdown]
 # # 9 · Heads are not layers
 #
-# **Is a model with more heads in a layer a deeper model? What can two layers do that eight heads
-# side by side did not learn?**
+# **Is a model with more heads in a layer a deeper model? Are eight heads side by side worth two
+# layers?**
 #
 # *About 50 minutes.* "12 heads, 12 layers" stands on many model cards, and the two numbers are
 # easily taken for the same sort of thing. Heads of a layer read the same input and do not wait for
@@ -375,7 +375,7 @@ ways = [
     "an induction head",
     "a head that looks at the previous copy of the token itself",
     "a previous-token head",
-    "off by one: the token *before* the previous copy",
+    "off by one: the token before the previous copy",
 ]
 quiz(
     "layers-picture-a",

@@ -403,7 +403,7 @@ for order in lab.ORDERS:
 # experts give α · 1; all tokens to one expert with certainty give α · E. ($f_e$ has no gradient, $P_e$
 # has: probability is pushed away from experts that get many tokens.)
 #
-# To see collapse every time, we help it: expert 0 gets a head start of 4 in its score.
+# Here expert 0 gets a head start of 4 in its score.
 #
 # ### Predict
 
@@ -422,7 +422,8 @@ predict(
 # %% [markdown]
 # ### Run it
 #
-# One run of each, 400 steps, over the recorded ones (10 seeds, 600 steps).
+# One run of each, over the recorded ones (10 seeds, 600 steps). Your run stops after 400 steps, so it
+# need not lie among them.
 
 # %%
 needs("experts.top_k_router")
@@ -474,8 +475,8 @@ print(f"busiest expert {span(free, 'busiest')}, table {span(free, 'table')}, {le
 # and Qwen3-MoE, and True in DeepSeek-V3's (a class default is not a checkpoint: look at the model's
 # own file).
 #
-# For k = 1 it decides whether the router can learn at all. In the block above, k = 1 and nothing was
-# renormalised. Suppose it had been.
+# What does the choice do when k = 1? In the block above, k = 1 and nothing was renormalised. Suppose it
+# had been.
 #
 # ### Predict
 
@@ -527,10 +528,10 @@ outcome(
 
 # %%
 needs("experts.count_moe_parameters")
-D, F, layers, h, h_kv, d, vocabulary = 4096, 14336, 32, 32, 8, 128, 32000
-attention = layers * 2 * D * d * (h + h_kv)  # W_Q, W_O with h heads, W_K, W_V with h_kv
-mixtral, active = (layers * n for n in experts.count_moe_parameters(D, 3 * F // 2, 8, 2))
-mistral = layers * 3 * D * F  # one network, no router
+D, F, num_layers, h, h_kv, d, vocabulary = 4096, 14336, 32, 32, 8, 128, 32000
+attention = num_layers * 2 * D * d * (h + h_kv)  # W_Q, W_O with h heads, W_K, W_V with h_kv
+mixtral, active = (num_layers * n for n in experts.count_moe_parameters(D, 3 * F // 2, 8, 2))
+mistral = num_layers * 3 * D * F  # one network, no router
 embeddings = 2 * vocabulary * D  # tokens in, scores out
 
 print("billions of parameters            Mistral-7B   Mixtral-8x7B   of it active")

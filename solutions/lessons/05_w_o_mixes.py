@@ -170,13 +170,13 @@ follow(
 # %%
 predict(
     "mixes-directions",
-    "A dense W_O, (768, 768), a head of width 64. You collect the head's writes for 1 024 tokens, a "
-    "matrix of 1 024 × 768. What is its rank: how many directions do the writes span?",
+    "A dense W_O, (768, 768), a head of width 64. You collect the head's writes for 1,024 tokens, a "
+    "matrix of 1,024 × 768. What is its rank: how many directions do the writes span?",
     [
         "1: a head is one direction",
         "64",
         "768: W_O lets it write anywhere",
-        "1 024: one for each token",
+        "1,024: one for each token",
     ],
 )
 

@@ -145,8 +145,8 @@ needs("single.independent_heads")
 live = partitions.train_several((2, 8, 16), heads=single.independent_heads, seed=100)
 
 # %% [markdown]
-# One training proves little. Recorded are 10 seeds for each of the twelve divisors of 96 (600 steps;
-# the learning rate is 0.01, not 0.003 as in the curve of notebook 2, which learns faster);
+# One training proves little. Recorded are 10 seeds for each of the twelve divisors of 96 (600 steps, at
+# a learning rate of 0.01; the curve of notebook 2 was trained at 0.003).
 # `python -m attention_lab.partitions record` repeats them (about 20 minutes, with the controls
 # below), and `python -m attention_lab.partitions run --heads 48 --seed 5` makes one.
 
@@ -427,7 +427,7 @@ for card in partitions.CARDS:
         relation = "=" if product == card.d_model else "is not"
         print(
             f"{card.name:12} {card.num_heads:3} heads of {card.head_dim:3}: {product} {relation} "
-            f"D = {card.d_model} ({card.source})"
+            f"D = {card.d_model}\n    ({card.source})"
         )
 
 # %% [markdown]

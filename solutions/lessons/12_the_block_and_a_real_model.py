@@ -86,7 +86,7 @@ show(fig, alt=alt)
 # $x \leftarrow x + \mathrm{FFN}(\mathrm{norm}_2(x))$.
 #
 # Same parts, same shapes: (B, T, D) comes in, (B, T, D) goes out, so blocks can be stacked. No shape
-# tells which wiring a model has; weights trained with one are worth nothing with the other, as you
+# tells which wiring a model has; weights trained with one do not work with the other, as you
 # will see.
 #
 # ## Build 1: layer_norm
@@ -513,9 +513,10 @@ fig, alt = splitting.plot_times(
 show(fig, alt=alt)
 
 # %% [markdown]
-# Readable code need not be slow. The sentences are short, so the T × T tables are small beside the
-# matrices of 384 and 1536 columns that all three multiply with. With long sequences the picture
-# changes ([notebook 3](03_split_run_concatenate_project.ipynb)).
+# All three multiply with the same matrices of 384 and 1536 columns. The sentences are short, so the
+# T × T tables, which a fused kernel need not write, are small beside them; with long sequences they are
+# not ([notebook 3](03_split_run_concatenate_project.ipynb)). The ratios differ from machine to machine,
+# and on a busy one from run to run.
 #
 # ## Break it: which mistake made which picture?
 #
@@ -552,8 +553,8 @@ quiz(
     "Picture B?",
     ways,
     answer=1,
-    because="Everything resembles everything. The same numbers in the same shapes, wired another way: nothing is "
-    "left of what was learned.",
+    because="Everything resembles everything. The same numbers in the same shapes, wired another way: hardly "
+    "anything shows of what was learned.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -571,7 +572,7 @@ quiz(
     "Picture D?",
     ways,
     answer=2,
-    because="No error, and the pairs still show; but sentences that have nothing in common are half alike.",
+    because="No error, and the pairs still show; but sentences that have nothing in common are up to half alike.",
 )
 
 # %% [markdown]

@@ -57,6 +57,10 @@ Good to know:
   Where none works, `nbgrader autograde` refuses before it writes anything; for people you trust,
   `--GradeExercises.sandbox=off` grades all the same, and the feedback says so.
 - A run that was killed is started again by the same command: each submission is graded once.
+- The gradebook is the file `gradebook.db`. For several graders at once PostgreSQL holds up better:
+  install a driver (`python -m pip install "psycopg[binary]"`) and, before the first assignment, set
+  `c.CourseDirectory.db_url = "postgresql://USER@HOST/DATABASE"` in nbgrader_config.py (the password
+  belongs in `~/.pgpass`).
 - As root, `jupyter lab` wants `--allow-root`.
 
 Learners, in their own Jupyter directory (or with JupyterLab's Assignment List):

@@ -4,7 +4,6 @@ import csv
 import shutil
 import unicodedata
 import zipfile
-from pathlib import Path
 
 import pytest
 from nbgrader.api import Gradebook
@@ -29,8 +28,7 @@ PEOPLE = {  # id -> first name, last name, email, Canvas's number
 @pytest.fixture(scope="module")
 def school(tmp_path_factory) -> School:
     school = School(tmp_path_factory.mktemp("lms"))
-    words = ["--course-id", school.course_id, "--lms", "canvas"]
-    school.instructor.autograde("course", str(school.course), *words)
+    create_course(school.course, exchange=None, course_id=school.course_id, lms="canvas")
     school.instructor.work = school.course
     shutil.copytree(school.course / "source" / LOOKUP, school.course / "release" / LOOKUP)
     configure(Config(), school.course)  # a new gradebook calls alembic
@@ -192,9 +190,3 @@ def test_moodle_can_import_the_grades(graded):
         ["Ann", "Learner", "4567", "ann", "ann@example.org", "2.50"],
         ["Zoë", "Åström", "4568", "zoe", "zoe@example.org", ""],
     ]
-
-
-def test_nbgraders_own_export_stays_the_default(graded):
-    graded.instructor.nbgrader("export", "--to", "own.csv")
-    text = Path(graded.course / "own.csv").read_text(encoding="utf-8")
-    assert text.startswith("assignment,duedate,timestamp,student_id")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from IPython.utils.capture import capture_output
@@ -51,6 +52,16 @@ def test_a_file_that_changed_after_its_check_is_marked(learner, solution):
     later = CHECKS.load()[0]["heads.split_heads"]["when"] + 60
     os.utime(module, (later, later))
     assert "(file changed since)" in board.page_of(NOTEBOOK)
+
+
+def test_the_following_notebook_is_named_until_everything_passes(learner, monkeypatch):
+    lines = board._lines
+    done = [replace(line, score=line.max_score) for line in lines(NOTEBOOK)]
+    monkeypatch.setattr(board, "_lines", lambda notebook: done if notebook else lines(None))
+    assert "Next: on to the following notebook." in board.page_of(NOTEBOOK)
+    monkeypatch.setattr(board, "_lines", lambda notebook: done)
+    page = board.page_of(None)
+    assert "Every exercise of the course passes." in page and "Next:" not in page
 
 
 def test_progress_checks_everything_and_counts_predictions(learner, monkeypatch):

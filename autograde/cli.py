@@ -1,4 +1,4 @@
-"""The command line: check, hint, grade, stats, doctor, build, course, pack."""
+"""The command line: check, hint, grade, stats, doctor, build, site, course, pack."""
 
 import json
 import sys
@@ -195,6 +195,21 @@ def build(
         raise AutogradeError("Run `autograde build` and commit what it writes.")
     if not changed:
         console.print("Everything is up to date.")
+
+
+@app.command()
+def site(
+    directory: Annotated[Path, typer.Argument(help="the folder for the pages")] = Path("site"),
+    run: Annotated[
+        list[str] | None,
+        typer.Option(help="run this notebook, show the others without outputs; all by default"),
+    ] = None,
+) -> None:
+    """Render the course as static HTML, the learner's edition (the author's side)."""
+    from .build.site import write_site
+
+    pages = write_site(directory, run=run or None)
+    console.print(f"Wrote {len(pages)} pages: {directory}/index.html", highlight=False)
 
 
 @app.command()

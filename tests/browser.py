@@ -58,11 +58,16 @@ def _wait_for(url: str, log: Path) -> None:
 
 @contextmanager
 def offline_page(server: str) -> Iterator:
-    """A page that is logged in to the server.
+    """A page that is logged in to the server; see `page_on`."""
+    with headless_browser() as browser:
+        page = page_on(server, browser)
+        page.goto(f"{server}/lab?token={TOKEN}")
+        yield page
 
-    `page.outside` collects what it asked of anybody else, `page.errors` its scripts' errors.
-    Without a browser the test is skipped, on a CI machine it fails.
-    """
+
+@contextmanager
+def headless_browser() -> Iterator:
+    """Chromium. Without it the test is skipped, on a CI machine it fails."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         if os.environ.get("CI"):
@@ -72,13 +77,20 @@ def offline_page(server: str) -> Iterator:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.outside, page.errors = [], []
-        page.route(lambda url: not url.startswith(server), _refuse(page))
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.goto(f"{server}/lab?token={TOKEN}")
-        yield page
+        yield browser
         browser.close()
+
+
+def page_on(server: str, browser, **settings):
+    """A new page that reaches addresses below `server` only.
+
+    `page.outside` collects what it asked of anybody else, `page.errors` its scripts' errors.
+    """
+    page = browser.new_page(**({"viewport": {"width": 1400, "height": 900}} | settings))
+    page.outside, page.errors = [], []
+    page.route(lambda url: not url.startswith(server), _refuse(page))
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    return page
 
 
 def _refuse(page):

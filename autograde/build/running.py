@@ -82,7 +82,7 @@ def solved_run(
         cache: a folder; it keeps one run a notebook.
 
     Raises:
-        AutogradeError: if a cell fails.
+        AutogradeError: if a cell fails, or the run is interrupted.
     """
     kept = kept_run(name, notebook, cache)
     if kept.is_file():
@@ -94,8 +94,12 @@ def solved_run(
         folder.mkdir()
         try:
             run_notebook(run, folder, on_cell=on_cell)
-        except (CellExecutionError, DeadKernelError) as error:
+        except CellExecutionError as error:
             raise AutogradeError(f"{name} does not run with the solutions. {error}") from None
+        except DeadKernelError:  # nbclient stops the kernel when it is interrupted
+            raise AutogradeError(
+                f"The run of {name} was stopped; those before it are kept for the next time."
+            ) from None
     cache.mkdir(parents=True, exist_ok=True)
     for older in cache.glob(f"{name}.*.ipynb"):
         older.unlink()

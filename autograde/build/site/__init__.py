@@ -66,12 +66,12 @@ def write_site(
 
 def site_pages(*, run: Collection[str] | None, cache: Path) -> dict[str, str]:
     """Path below the site -> text, of every page."""
-    ideas = {lesson.stem: core_idea(lesson) for lesson in lessons()}
-    if unknown := set(run or ()) - ideas.keys():
+    if unknown := set(run or ()) - {lesson.stem for lesson in lessons()}:
         raise AutogradeError(f"There is no notebook {', '.join(sorted(unknown))}.")
+    ideas = {lesson.stem: core_idea(lesson) for lesson in lessons()}
     notebooks = {lesson.stem: notebook_from_lesson(lesson) for lesson in lessons()}
     wanted = [name for name in notebooks if run is None or name in run]
-    notebooks |= _runs({name: notebooks[name] for name in wanted}, cache)
+    notebooks |= solved_runs({name: notebooks[name] for name in wanted}, cache)
     known = _known_pages(ideas.values())
     pages = {
         "index.html": _front(known),
@@ -93,7 +93,7 @@ def site_pages(*, run: Collection[str] | None, cache: Path) -> dict[str, str]:
     return pages
 
 
-def _runs(notebooks: dict[str, NotebookNode], cache: Path) -> dict[str, NotebookNode]:
+def solved_runs(notebooks: dict[str, NotebookNode], cache: Path) -> dict[str, NotebookNode]:
     """The notebooks with outputs; those that ran before are not run again."""
     new = [nb for name, nb in notebooks.items() if not kept_run(name, nb, cache).is_file()]
     cells = sum(cell.cell_type == "code" for notebook in new for cell in notebook.cells)

@@ -1,6 +1,7 @@
 """What all pages have in common: one file each, no scripts, nothing loaded from anywhere."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -21,6 +22,8 @@ _PILCROW = re.compile(r'<a class="anchor-link".*?</a>', re.DOTALL)
 _TABLE = re.compile(r"<table.*?</table>", re.DOTALL)
 _HEAD = re.compile(r"<th\b")
 _NAME = re.compile(r"<code>[^<]*</code>")
+_FORMULA = re.compile(r'<math\b[^>]*display="block".*?</math>', re.DOTALL)
+_PLACE = re.compile(r'(<h[1-6] id=")([^"]+)')
 _SECTION = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.DOTALL)
 
 
@@ -52,6 +55,8 @@ def page(
         before, after: linked below the body.
     """
     body = _TABLE.sub(_with_room, _PILCROW.sub("", body))
+    body = _FORMULA.sub(r'<span class="formula" tabindex="0">\g<0></span>', body)
+    body = _PLACE.sub(_Numbered(), body)
     sections = _sections(body) if contents else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -65,6 +70,18 @@ def page(
         + f"{sections}{body}\n</main>\n<footer>{_neighbours(path, before, after)}"
         f"<p>{COURSE}. MIT licence.</p></footer></body></html>\n"
     )
+
+
+class _Numbered:
+    """Gives a second heading of the same words another id: Measure, Measure-2."""
+
+    def __init__(self):
+        self.seen: Counter[str] = Counter()
+
+    def __call__(self, match: re.Match) -> str:
+        before, place = match.groups()
+        self.seen[place] += 1
+        return f"{before}{place}" + (f"-{self.seen[place]}" if self.seen[place] > 1 else "")
 
 
 def _with_room(match: re.Match) -> str:

@@ -11,7 +11,7 @@ from .judge import judge
 from .loading import PACKAGE, LibraryFinder, TextFinder, library, load_module
 from .records import RecordedExercise, visible
 from .results import ExerciseResult
-from .source import library_remark
+from .source import library_remark, module_text
 
 
 def check_library(
@@ -36,8 +36,8 @@ def _check(exercise: RecordedExercise, finder: LibraryFinder) -> ExerciseResult:
         return judge(exercise, lambda case: function)
     result = judge(exercise, lambda case: invoke(function, case.args, folder))
     if result.passed:
-        names = exercise.library_calls
-        return result.with_remark(library_remark(folder.parent, exercise.name, names))
+        text = module_text(folder.parent, exercise.module)
+        return result.with_remark(library_remark(text, exercise.name, exercise.library_calls))
     if unfinished := _unfinished(function, folder):
         return _waiting(result, unfinished)
     if result.status == "missing":

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from tqdm import tqdm
 
-from .errors import AutogradeError
+from .errors import AutogradeError, GraderFault
 
 app = typer.Typer(
     help="Check and grade the course's exercises.",
@@ -91,18 +91,27 @@ def grade(
     ] = False,
 ) -> None:
     """Grade submissions with the hidden cases (the instructor's side)."""
+    target = Path(json_file) if json_file and json_file != "-" else None
+    try:
+        mode = "off" if no_sandbox else sandbox
+        _grade(submissions, assignment, json_file == "-", target, workers, scheduler, mode)
+    except KeyboardInterrupt:
+        kept = "What is graded is kept: the same command goes on from there."
+        lost = "Nothing is kept; with --json FILE the same command goes on where it stopped."
+        _fail(f"Stopped. {kept if target else lost}", code=130)
+
+
+def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode) -> None:
     from . import sandbox as sandboxes
     from .batch import grade_all
     from .journal import Journal, write_whole
-    from .report import class_table
+    from .report import class_table, summary_tables
 
-    mode = sandboxes.OFF if no_sandbox else sandbox
     if not scheduler:
         mode = sandboxes.choose(mode)
         Console(stderr=True).print(sandboxes.describe(mode), highlight=False)
-    target = Path(json_file) if json_file and json_file != "-" else None
     journal = Journal(target) if target else None  # now rather than after an hour of grading
-    graded = grade_all(
+    graded, faults = grade_all(
         submissions,
         assignment=assignment,
         workers=workers,
@@ -112,15 +121,25 @@ def grade(
     )
     listing = [{"submission": str(path), **one.to_json()} for path, one in graded.items()]
     text = json.dumps(listing, indent=2)
-    if json_file == "-":
+    if to_stdout:
         print(text)
-        return
-    if target:
-        write_whole(target, text + "\n")
-        journal.close(remove=True)
-    if len(graded) == 1:
-        _print_messages(next(iter(graded.values())).exercises.values())
-    console.print(class_table({path: one.exercises for path, one in graded.items()}))
+    else:
+        if target:
+            write_whole(target, text + "\n")
+            journal.close(remove=not faults)
+        results = {path: one.exercises for path, one in graded.items()}
+        if len(results) == 1:
+            _print_messages(next(iter(results.values())).values())
+        console.print(class_table(results))
+        for table in summary_tables(results, len(faults)):
+            console.print(table)
+    if faults:
+        path, why = next(iter(faults.items()))
+        again = " The same command tries these again." if target else ""
+        raise GraderFault(
+            f"{len(faults)} of {len(faults) + len(graded)} submissions could not be graded, "
+            f"e.g. {path}: {why}{again}"
+        )
 
 
 @app.command()
@@ -277,6 +296,6 @@ def main() -> None:
         )
 
 
-def _fail(sentence: str) -> None:
+def _fail(sentence: str, code: int = 2) -> None:
     Console(stderr=True).print(sentence, style="red", highlight=False, markup=False)
-    sys.exit(2)
+    sys.exit(code)

@@ -12,7 +12,7 @@ from rich.table import Table
 from .calls import Outcome
 from .confine import ROOT
 from .limits import Limits
-from .loading import PACKAGE
+from .loading import PACKAGE, read_package
 from .session import Session
 
 LIMITS = Limits(call_seconds=5.0)
@@ -103,7 +103,7 @@ def examine(mode: str) -> Iterator[Finding]:
         }
         space: dict = {}
         exec(ESCAPES, space)  # our own text above: for the names and arguments of the functions
-        with Session(folder, ["doctor.attempts"], LIMITS, mode) as session:
+        with Session(read_package(folder / PACKAGE), ["doctor.attempts"], LIMITS, mode) as session:
             for attempt, function in space.items():
                 if code := getattr(function, "__code__", None):
                     args = {key: known[key] for key in code.co_varnames[: code.co_argcount]}

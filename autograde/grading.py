@@ -1,7 +1,7 @@
 """Grade a submission: the trusted side, with the reference and the hidden cases."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from .exercises import EXERCISES
 from .exercises.entry import record
 from .judge import judge
 from .limits import Limits
+from .loading import PACKAGE, read_package
 from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
 from .session import Session
@@ -37,13 +38,30 @@ def grade_submission(
     limits: Limits | None = None,
     sandbox: str | None = None,
 ) -> dict[str, ExerciseResult]:
-    """Grade the `mha_lib` of one submission. Nothing that a submission does raises here.
+    """Grade the `mha_lib` of one submission, which is read once: see `grade_library`.
+
+    Args:
+        directory: the folder that holds `mha_lib/`.
+    """
+    library = read_package(directory / PACKAGE)
+    return grade_library(library, exercises=exercises, seed=seed, limits=limits, sandbox=sandbox)
+
+
+def grade_library(
+    library: Mapping[str, bytes],
+    *,
+    exercises: Sequence[str] | None = None,
+    seed: int | None = None,
+    limits: Limits | None = None,
+    sandbox: str | None = None,
+) -> dict[str, ExerciseResult]:
+    """Grade a submitted `mha_lib`. Nothing that a submission does raises here.
 
     Earlier exercises are graded along the way, though not reported, so that one mistake is not
     punished twice: the reference answers for a function that failed its own exercise.
 
     Args:
-        directory: the folder that holds `mha_lib/`.
+        library: path below `mha_lib/` -> the file's bytes.
         exercises: names to report, all by default.
         seed: of the hidden cases; a secret one by default.
         limits: bounds on submitted code.
@@ -62,12 +80,12 @@ def grade_submission(
     plan = order[: max((order.index(name) for name in wanted), default=-1) + 1]
     seed = secret_seed() if seed is None else seed
     results, mode = {}, sandboxes.choose(sandbox)
-    with Session(directory, plan, limits or Limits(), mode) as session:
+    with Session(library, plan, limits or Limits(), mode) as session:
         for name in plan:
             results[name] = _grade(hidden(name, seed), session)
             if not results[name].passed:
                 session.stand_in(name, EXERCISES[name].reference)
-    return {name: _with_remark(results[name], directory) for name in wanted}
+    return {name: _with_remark(results[name], library) for name in wanted}
 
 
 def _grade(exercise: RecordedExercise, session: Session) -> ExerciseResult:
@@ -77,8 +95,9 @@ def _grade(exercise: RecordedExercise, session: Session) -> ExerciseResult:
     return judge(exercise, call)
 
 
-def _with_remark(result: ExerciseResult, directory: Path) -> ExerciseResult:
-    if not result.passed:
+def _with_remark(result: ExerciseResult, library: Mapping[str, bytes]) -> ExerciseResult:
+    exercise = EXERCISES[result.exercise]
+    if not result.passed or not exercise.library_calls:
         return result
-    names = EXERCISES[result.exercise].library_calls
-    return result.with_remark(library_remark(directory, result.exercise, names))
+    text = library.get(f"{exercise.module}.py", b"").decode("utf-8", "replace")
+    return result.with_remark(library_remark(text, exercise.name, exercise.library_calls))

@@ -1,21 +1,22 @@
 """What `autograde grade` has done so far, on disk: a killed run goes on where it stopped.
 
-One line of JSON for each graded submission, written and synced when it is graded. Its key is a
-digest of everything that the grade depends on: the submission's place and content, the exercises,
-the sandbox, and the course itself; so an edited submission is graded anew. The last line may be
-torn; it counts as not written.
+The first line holds the seed of the hidden cases, so that all of a class get the same ones, however
+often its grading is interrupted. Then comes a line of JSON for each graded submission, written and
+synced when it is graded. Its key is a digest of everything else that the grade depends on: the
+submission's place and content, the exercises, the sandbox, and the course itself; so an edited
+submission is graded anew. The last line may be torn; it counts as not written.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 from .errors import AutogradeError
-from .loading import PACKAGE, read_package
 
 HERE = Path(__file__).parent
 
@@ -25,17 +26,22 @@ class Journal:
 
     Attributes:
         done: key -> what `add` was given for it, by this run or one before.
+        seed: of the hidden cases; drawn by the first run, and secret.
     """
 
     def __init__(self, results: Path):
         self.path = results.with_name(results.name + ".journal")
         self.done: dict[str, dict] = {}
+        self.seed: int | None = None
         try:
-            self.file = self.path.open("a+b")
+            self.file = open(self.path, "a+b", opener=_open_for_me)  # noqa: SIM115
             _lock(self.file)
             self.file.seek(0)
             whole = self._read()
             self.file.truncate(whole)
+            if self.seed is None:
+                self.seed = secrets.randbits(63)
+                self._write({"seed": self.seed})
         except BlockingIOError:
             raise AutogradeError(f"Another run is writing {results}.") from None
         except OSError as error:
@@ -47,13 +53,21 @@ class Journal:
         for line in self.file:
             try:
                 entry = json.loads(line)
-                self.done[entry["key"]] = entry["graded"]
+                if not line.endswith(b"\n"):
+                    break
+                if not whole:
+                    self.seed = int(entry["seed"])
+                else:
+                    self.done[entry["key"]] = entry["graded"]
             except (ValueError, KeyError, TypeError):
-                break
-            if not line.endswith(b"\n"):
                 break
             whole += len(line)
         return whole
+
+    def _write(self, entry: dict) -> None:
+        self.file.write(json.dumps(entry).encode() + b"\n")
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
     def add(self, key: str, graded: dict) -> None:
         """Write one graded submission, for good.
@@ -61,11 +75,8 @@ class Journal:
         Raises:
             AutogradeError: if the disk is full, say.
         """
-        line = json.dumps({"key": key, "graded": graded}).encode() + b"\n"
         try:
-            self.file.write(line)
-            self.file.flush()
-            os.fsync(self.file.fileno())
+            self._write({"key": key, "graded": graded})
         except OSError as error:
             with suppress(OSError):
                 self.file.close()
@@ -80,11 +91,20 @@ class Journal:
             self.file.close()
 
 
-def key(submission: Path, exercises: Sequence[str] | None, sandbox: str | None) -> str:
-    """Name everything that a grade depends on."""
+def key(
+    submission: Path,
+    library: Mapping[str, bytes],
+    exercises: Sequence[str] | None,
+    sandbox: str | None,
+) -> str:
+    """Name everything that a grade depends on, but for the seed.
+
+    Args:
+        library: what `loading.read_package` read of the submission.
+    """
     digest = hashlib.sha256(course_version().encode())
     digest.update(json.dumps([str(submission.resolve()), exercises, sandbox]).encode())
-    for name, content in sorted(read_package(submission / PACKAGE).items()):
+    for name, content in sorted(library.items()):
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
@@ -116,6 +136,11 @@ def write_whole(path: Path, text: str) -> None:
         with suppress(OSError):
             draft.unlink()
         raise AutogradeError(f"Cannot write {path}: {error.strerror}.") from None
+
+
+def _open_for_me(path: str, flags: int) -> int:
+    """Nobody else may read the seed."""
+    return os.open(path, flags, 0o600)
 
 
 def _lock(file) -> None:

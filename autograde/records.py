@@ -7,6 +7,7 @@ memory, from a seed of its own. Checking works the same way on both.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -40,7 +41,7 @@ class RecordedCase:
     args: dict[str, Any]
     expected: Any = None
     mentions: tuple[str, ...] = ()
-    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    fingerprints: Mapping[str, Fingerprint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def write(exercises: list[RecordedExercise]) -> tuple[str, bytes]:
     for exercise in exercises:
         entry = asdict(exercise)
         for case, recorded in zip(entry["cases"], exercise.cases, strict=True):
+            case["fingerprints"] = dict(recorded.fingerprints)
             case["args"] = flatten(recorded.args, tensors)
             case["expected"] = flatten(recorded.expected, tensors)
         entries.append(entry)

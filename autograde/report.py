@@ -1,5 +1,7 @@
 """Show results to people: as text, as HTML, as a table in the terminal."""
 
+from collections import Counter
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -86,3 +88,34 @@ def class_table(graded: dict[Path, dict[str, ExerciseResult]]) -> Table:
         name = repr(str(path))[1:-1]  # which may hold anything, line breaks and brackets too
         table.add_row(escape_markup(name), f"{score:g}/{total:g}", "\n".join(wrong))
     return table
+
+
+def summary_tables(graded: dict[Path, dict[str, ExerciseResult]], faults: int) -> Iterator[Table]:
+    """What became of a class's submissions; and its known mistakes, the most frequent first.
+
+    Args:
+        faults: submissions that could not be graded.
+    """
+    statuses = [{result.status for result in results.values()} for results in graded.values()]
+    lines = {
+        "graded": len(graded),
+        "… all exercises passed": sum(found == {"passed"} for found in statuses),
+        "… with an exercise that is not right": sum("failed" in found for found in statuses),
+        "… with one that raised an error": sum("error" in found for found in statuses),
+        "… with one that took too long": sum("timeout" in found for found in statuses),
+        "… with one not written yet": sum("missing" in found for found in statuses),
+        "not graded": faults,
+    }
+    table = Table("", "submissions", title="Summary", title_justify="left")
+    table.columns[1].justify = "right"
+    for line, count in lines.items():
+        table.add_row(line, str(count))
+    yield table
+    outcomes = (result for results in graded.values() for result in results.values())
+    mistakes = Counter((r.exercise, r.misconception) for r in outcomes if r.misconception)
+    if mistakes:
+        table = Table("exercise", "known mistake", "submissions", title="Known mistakes")
+        table.title_justify, table.columns[2].justify = "left", "right"
+        for (exercise, name), count in mistakes.most_common():
+            table.add_row(exercise, name, str(count))
+        yield table

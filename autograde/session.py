@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +13,6 @@ from . import sandbox
 from .calls import CallError, Outcome
 from .errors import GraderFault
 from .limits import Limits
-from .loading import PACKAGE, read_package
 from .pipe import receive, send
 from .values import BadMessage
 
@@ -177,16 +175,17 @@ class Session:
     """A submission as a set of functions to call, whatever happens to its runners.
 
     Args:
-        submission: the folder that holds `mha_lib/`; it is read once, here.
+        library: what `loading.read_package` read of the submission.
         mode: of the sandbox.
 
     Attributes:
         answers: reference functions that stand in for those of the submission that did not pass.
     """
 
-    def __init__(self, submission: Path, exercises: list[str], limits: Limits, mode: str):
-        self.exercises, self.limits, self.mode = exercises, limits, mode
-        self.library = read_package(submission / PACKAGE)
+    def __init__(
+        self, library: Mapping[str, bytes], exercises: list[str], limits: Limits, mode: str
+    ):
+        self.library, self.exercises, self.limits, self.mode = library, exercises, limits, mode
         self.left = limits.total_seconds  # of wall time, for all that the submission does
         self.answers: dict[str, Callable] = {}
         self.broken: dict[str, Outcome] = {}  # module -> why it can't be loaded

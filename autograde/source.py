@@ -1,6 +1,7 @@
 """Read a learner's source without running it."""
 
 import ast
+from functools import lru_cache
 from pathlib import Path
 
 from .loading import LARGEST_MODULE, PACKAGE
@@ -20,13 +21,19 @@ def function_source(directory: Path, exercise: str) -> str | None:
     tree = _parse(text)
     if tree is None:
         return text
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            first = min([node.lineno, *[d.lineno for d in node.decorator_list]])
-            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-    return None
+    node = _definition(tree, function)
+    if node is None:
+        return None
+    first = min([node.lineno, *[d.lineno for d in node.decorator_list]])
+    return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
 
 
+def _definition(tree: ast.Module, function: str) -> ast.FunctionDef | None:
+    found = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == function)
+    return next(found, None)
+
+
+@lru_cache(maxsize=4)  # the exercises of a module come one after another
 def _parse(text: str) -> ast.Module | None:
     """The tree of a text; None if it is no Python, or nested deeper than the parser goes."""
     try:
@@ -48,27 +55,26 @@ def module_text(directory: Path, module: str) -> str | None:
         return None
 
 
-def library_remark(directory: Path, exercise: str, names: tuple[str, ...]) -> str | None:
+def library_remark(text: str | None, exercise: str, names: tuple[str, ...]) -> str | None:
     """Say that a function calls the library's own version of what was to be built, if it does.
 
     Advice, not a deduction, and a look at the text, not a proof.
 
     Args:
+        text: of the learner's module.
         names: spellings of the library's version, e.g. "softmax" for torch.softmax.
     """
-    source = function_source(directory, exercise)
-    called = _library_calls(source, names) if source else []
+    tree = _parse(text) if text and names else None
+    node = _definition(tree, exercise.split(".")[1]) if tree else None
+    called = _library_calls(node, names) if node else []
     if not called:
         return None
     return f"Remark: this calls the library's own {', '.join(called)}; the exercise is to build it."
 
 
-def _library_calls(source: str, names: tuple[str, ...]) -> list[str]:
-    tree = _parse(source)
-    if tree is None:
-        return []
+def _library_calls(function: ast.FunctionDef, names: tuple[str, ...]) -> list[str]:
     called = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(function):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             called.add(node.func.attr)
     return [name for name in names if name in called]

@@ -48,8 +48,9 @@ class Child:
         return self.returncode
 
     def kill(self) -> None:
+        """End it; it is gone when this returns."""
         if self.returncode is None:
-            self.nursery.request({"kill": self.pid})
+            self.returncode = self.nursery.request({"kill": self.pid})
 
 
 class Nursery:
@@ -157,11 +158,15 @@ def _exit_code(pid: int) -> int | str:
     return os.waitstatus_to_exitcode(status) if done else RUNNING
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int) -> int:
     """Kill a runner and its process group; it is our child, so the number is still its own."""
     for kill in (os.killpg, os.kill):
         with suppress(ProcessLookupError):
             kill(pid, signal.SIGKILL)
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:  # waited for before
+        return 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The benchmarks time what they say: every contender gives the same layer, tables are replaced."""
 
 import platform
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import attention  # noqa: E402
+import grading  # noqa: E402
 import tables  # noqa: E402
 
 import notebooks  # noqa: E402
@@ -99,7 +101,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path):
 def test_the_page_has_a_place_for_every_table(tmp_path):
     copy = tmp_path / "benchmarks.md"
     copy.write_text(tables.BENCHMARKS.read_text())
-    for name in ("attention on cpu", "attention on cuda", "notebooks"):
+    for name in ("attention on cpu", "attention on cuda", "notebooks", "grading"):
         tables.write_section(name, "text", copy)
 
 
@@ -115,3 +117,55 @@ def test_the_slowest_cells_of_a_notebook_are_named():
     assert "0.2 minutes in all; the goal is 6." in text
     assert "| 01 | 10.0 | 4.0 s `'c'`<br>3.0 s `e`<br>2.0 s `d` |" in text
     assert "| all | 10.0 |  |" in text
+
+
+def test_a_class_is_mixed_and_the_same_every_time(tmp_path):
+    for folder in ("one", "other"):
+        for number in range(10):
+            grading.write_library(tmp_path / folder / str(number), number)
+    texts = [
+        {path.name: path.read_text() for path in sorted((tmp_path / folder / str(n)).iterdir())}
+        for n in range(10)
+        for folder in ("one", "other")
+    ]
+    assert texts[::2] == texts[1::2]
+    solved = {p.name: p.read_text() for p in (ROOT / "solutions").glob("*.py")}
+    stubs = {p.name: p.read_text() for p in (ROOT / "mha_lib").glob("*.py")}
+    same = [all(text == solved[n] for n, text in one.items() if text) for one in texts[::2]]
+    unfinished = [any(text == stubs[n] for n, text in one.items() if text) for one in texts[::2]]
+    assert same == [True] * 4 + [False] * 6
+    assert unfinished == [False] * 7 + [True] * 3
+
+
+def test_every_mistake_of_the_class_is_in_the_text_that_it_changes():
+    for module, right, wrong in grading.MISTAKES:
+        text = (ROOT / f"solutions/{module}.py").read_text()
+        assert text.count(right) == 1 and right != wrong, (module, right)
+
+
+def test_processor_time_counts_grandchildren_that_nobody_waits_for(tmp_path):
+    work = "import time\nwhile time.process_time() < 0.5: pass"
+    orphan = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {work!r}])"
+    code = (
+        "import sys; sys.path.insert(0, 'benchmarks')\n"
+        "import ctypes, grading, pathlib\n"
+        "ctypes.CDLL(None).prctl(grading.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
+        f"command = [sys.executable, '-c', {orphan!r}]\n"
+        f"print(grading.measure(command, pathlib.Path({str(tmp_path)!r})).cpu)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert float(done.stdout) > 0.5, done.stderr
+
+
+def test_the_cost_of_one_submission_more_leaves_the_start_out():
+    measured = {
+        (grading.STOCK, 1): grading.Measured(10.0, 8.0, 100),
+        (grading.STOCK, 3): grading.Measured(22.0, 18.0, 100),
+        (grading.OURS, 10): grading.Measured(5.0, 6.0, 200),
+        (grading.OURS, 110): grading.Measured(15.0, 16.0, 300),
+    }
+    assert grading.each(measured, grading.STOCK) == grading.Measured(6.0, 5.0, 0)
+    text = grading.summary(measured)
+    assert "100 ms of processor time and 100 ms of wall time" in text
+    assert "50.0 times stock per core" in text
+    assert "| autograde grade | 10 | 5.0 | 120.0 | 0.60 | 0 | 8.3 |" in text

@@ -16,12 +16,14 @@ import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from nbgrader.api import Gradebook
 from nbgrader.apps import AutogradeApp
 from nbgrader_classroom import LOOKUP, School
+from tqdm import tqdm
 
 from autograde import batch, landlock, sandbox
 from autograde.errors import AutogradeError, GraderFault
@@ -44,7 +46,7 @@ def canned(path: Path) -> batch.Graded:
 @contextmanager
 def threads(workers, scheduler):
     with ThreadPoolExecutor(2) as pool:
-        yield pool
+        yield pool, lambda: 3
 
 
 @pytest.fixture
@@ -52,15 +54,15 @@ def course(tmp_path, monkeypatch):
     """Twelve submissions, and a coordinator whose work is quick and counted."""
     tally = tmp_path / "tally"
 
-    def grade(path, exercises, sandbox):
+    def grade(task):
         time.sleep(0.001)
         with tally.open("a") as file:
-            file.write(path.name + "\n")
-        return canned(path)
+            file.write(task.submission.name + "\n")
+        return canned(task.submission)
 
     monkeypatch.setattr(batch, "_grade", grade)
     monkeypatch.setattr(batch, "executor", threads)
-    monkeypatch.setattr(batch, "tqdm", lambda futures, **_: futures)
+    monkeypatch.setattr(batch, "tqdm", partial(tqdm, disable=True))
     submissions = [tmp_path / str(number) for number in range(10, 22)]
     for path in submissions:
         (path / "mha_lib").mkdir(parents=True)
@@ -71,10 +73,11 @@ def course(tmp_path, monkeypatch):
 def coordinate(submissions, target):
     """What the command does."""
     journal = Journal(target)
-    graded = batch.grade_all(submissions, sandbox="off", journal=journal)
+    graded, faults = batch.grade_all(submissions, sandbox="off", journal=journal)
     listing = [{"submission": str(path), **one.to_json()} for path, one in graded.items()]
     write_whole(target, json.dumps(listing))
-    journal.close(remove=True)
+    journal.close(remove=not faults)
+    return faults
 
 
 def killed_after(seconds, work) -> bool:
@@ -98,7 +101,8 @@ def journaled(target) -> set[str]:
     path = target.with_name("grades.json.journal")
     if not path.exists():
         return set()
-    lines = path.read_bytes().split(b"\n")[:-1]  # after the last newline: nothing, or a torn line
+    # The seed comes first, and after the last newline nothing, or a torn line.
+    lines = path.read_bytes().split(b"\n")[1:-1]
     return {json.loads(line)["graded"]["exercises"][NAME]["message"][3:] for line in lines}
 
 
@@ -148,19 +152,22 @@ def test_an_edited_submission_is_graded_again(course):
 
 
 def test_one_fault_of_the_grader_costs_no_other_submission(course, monkeypatch):
-    submissions, target, _ = course
+    submissions, target, tally = course
     grade = batch._grade
 
-    def faulty(path, exercises, sandbox):
-        if path == submissions[0].resolve():
+    def faulty(task):
+        if task.submission == submissions[0].resolve():
             raise GraderFault("no process")
-        return grade(path, exercises, sandbox)
+        return grade(task)
 
     monkeypatch.setattr(batch, "_grade", faulty)
-    with pytest.raises(GraderFault, match=r"1 of 12 submissions .* no process Run the same"):
-        coordinate(submissions, target)
-    assert len(journaled(target)) == 11
-    assert not target.exists()
+    assert coordinate(submissions, target) == {submissions[0]: "no process"}
+    assert len(journaled(target)) == len(json.loads(target.read_text())) == 11
+    monkeypatch.setattr(batch, "_grade", grade)
+    tally.write_text("")
+    assert coordinate(submissions, target) == {}
+    assert tally.read_text().split() == [submissions[0].name]
+    assert len(json.loads(target.read_text())) == 12
 
 
 def test_a_full_disk_keeps_the_results_that_were_there(tmp_path, monkeypatch):

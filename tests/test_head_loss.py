@@ -8,6 +8,7 @@ import torch
 from autograde.calls import Outcome, invoke
 from autograde.compare import fingerprint, mismatch, same_fingerprint
 from autograde.judge import called_with
+from autograde.loading import PACKAGE, read_package
 from autograde.records import RecordedCase, RecordedExercise, read, write
 from autograde.sandbox import Limits, choose
 from autograde.session import Session
@@ -121,7 +122,8 @@ def test_a_submission_calls_it_in_the_runner(make_submission):
     submission = make_submission(attention=text)
     mask = torch.ones(L, H)
     mask[1, 0] = 0
-    with Session(submission, ["attention.softmax"], Limits(), choose()) as session:
+    library = read_package(submission / PACKAGE)
+    with Session(library, ["attention.softmax"], Limits(), choose()) as session:
         outcome = session.call("attention.softmax", {"loss_fn": LOSS, "shape": (L, H)})
     assert outcome.value == (pytest.approx(by_hand(mask)), 0.75, "function")
     assert outcome.changed == ()

@@ -8,7 +8,6 @@ import io
 import json
 import tracemalloc
 from contextlib import suppress
-from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -147,7 +146,7 @@ def play(said: bytes, exercise: str) -> Outcome:
     with (
         patch.object(sandbox, "start", lambda *_: Played(ready + said)),
         patch.object(sandbox, "stop", lambda *_: None),
-        Session(Path("/nowhere"), [exercise], Limits(call_seconds=5.0), sandbox.OFF) as session,
+        Session({}, [exercise], Limits(call_seconds=5.0), sandbox.OFF) as session,
     ):
         session.answers["attention.softmax"] = EXERCISES["attention.softmax"].reference
         return session.call(exercise, {"q": torch.zeros(2, 2)})

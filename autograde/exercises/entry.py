@@ -1,7 +1,8 @@
 """What an author writes for one exercise, and how it becomes recorded cases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autograde.calls import Outcome, invoke
-from autograde.compare import TOLERANCE, fingerprint
+from autograde.compare import TOLERANCE, Fingerprint, fingerprint
 from autograde.records import Explanation, RecordedCase, RecordedExercise
 
 NOWHERE = Path("/")  # wrong versions are ours: no traceback of theirs is ever shown
@@ -131,7 +132,6 @@ def _record_case(exercise: Exercise, index: int, seed: int) -> RecordedCase:
     case = exercise.cases[index]
     # The name goes into the seed: two exercises never share a case's numbers.
     args = case.args(Draw(seed, index, *exercise.name.encode()))
-    changes = case.kind == "unchanged"
     return RecordedCase(
         name=case.name,
         kind=case.kind,
@@ -140,11 +140,34 @@ def _record_case(exercise: Exercise, index: int, seed: int) -> RecordedCase:
         args=args,
         expected=_expected(exercise, case, args),
         mentions=tuple(str(m) for m in case.mentions(args)),
-        fingerprints={
-            m.name: fingerprint(invoke(m.function, args, NOWHERE), of_changes=changes)
-            for m in exercise.misconceptions
-        },
+        fingerprints=Fingerprints(exercise.misconceptions, args, case.kind == "unchanged"),
     )
+
+
+class Fingerprints(Mapping[str, Fingerprint]):
+    """Fingerprints of the known wrong answers to one case, made when one is looked for.
+
+    A right answer needs none, and they are nine tenths of the work of recording.
+    """
+
+    def __init__(self, mistakes: tuple[Misconception, ...], args: dict[str, Any], changes: bool):
+        self.mistakes, self.args, self.changes = mistakes, args, changes
+
+    @cached_property
+    def _made(self) -> dict[str, Fingerprint]:
+        return {
+            m.name: fingerprint(invoke(m.function, self.args, NOWHERE), of_changes=self.changes)
+            for m in self.mistakes
+        }
+
+    def __getitem__(self, name: str) -> Fingerprint:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self.mistakes)
 
 
 def _expected(exercise: Exercise, case: Case, args: dict[str, Any]) -> Any:

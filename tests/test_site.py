@@ -1,6 +1,7 @@
 """The static site: what it shows, what it must not show, and that everybody can read it."""
 
 import json
+import os
 import posixpath
 import re
 import tempfile
@@ -196,6 +197,19 @@ def test_the_same_content_is_not_run_again_and_other_content_is(built, monkeypat
     changed = running.kept_run("a", notebook, built.cache)
     monkeypatch.setattr(running, "SHOWN_BY", running.SHOWN_BY[1:])
     assert running.kept_run("a", notebook, built.cache) != changed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_run_can_be_interrupted_and_leaves_no_kernel(tmp_path):
+    code = f"""import os, signal, time
+with open({str(tmp_path / "pid")!r}, "w") as file: print(os.getpid(), file=file)
+os.kill(os.getppid(), signal.SIGINT)
+time.sleep(60)"""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code, id="stop")])
+    with pytest.raises(KeyboardInterrupt):
+        running.run_notebook(notebook, tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_pages_of_an_earlier_build_go_and_other_files_stay(tmp_path, monkeypatch):

@@ -66,7 +66,12 @@ def run_notebook(
         extra_arguments=["--log-level=ERROR"],
         on_cell_executed=lambda cell_index, **_: on_cell() if on_cell and cell_index else None,
     )
-    client.execute()
+    try:
+        client.execute()
+    except AssertionError:  # an interrupted nbclient stops its kernel, and stumbles doing it again
+        if client.km is not None:
+            raise
+        raise KeyboardInterrupt from None
     del notebook.cells[0]
     return notebook
 
@@ -82,7 +87,7 @@ def solved_run(
         cache: a folder; it keeps one run a notebook.
 
     Raises:
-        AutogradeError: if a cell fails, or the run is interrupted.
+        AutogradeError: if a cell fails.
     """
     kept = kept_run(name, notebook, cache)
     if kept.is_file():
@@ -94,12 +99,8 @@ def solved_run(
         folder.mkdir()
         try:
             run_notebook(run, folder, on_cell=on_cell)
-        except CellExecutionError as error:
+        except (CellExecutionError, DeadKernelError) as error:
             raise AutogradeError(f"{name} does not run with the solutions. {error}") from None
-        except DeadKernelError:  # nbclient stops the kernel when it is interrupted
-            raise AutogradeError(
-                f"The run of {name} was stopped; those before it are kept for the next time."
-            ) from None
     cache.mkdir(parents=True, exist_ok=True)
     for older in cache.glob(f"{name}.*.ipynb"):
         older.unlink()

@@ -15,7 +15,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -277,6 +277,29 @@ def test_a_row_is_whole_or_absent_whenever_nbgrader_is_killed(gradebook):
     autograde_all()
     assert rows(gradebook) == dict.fromkeys(LEARNERS, WHOLE)
     assert not list(gradebook.course.glob(f"autograded/*/*/{whole.UNFINISHED}"))
+
+
+@pytest.mark.parametrize("step", ["mkdir", "touch", "rename", "rmtree"])
+def test_a_folder_without_its_mark_is_never_left_behind(gradebook, monkeypatch, step):
+    """A run breaks off in the middle of making a folder, or of removing an unfinished one."""
+    place = _folder(gradebook, "autograded", "ann")
+    if step == "rmtree":
+        place.mkdir(parents=True)
+        (place / "half.ipynb").touch()
+        (place / whole.UNFINISHED).touch()
+
+    def breaks_off(path, *_, **__):
+        if step == "rmtree":
+            (Path(path) / whole.UNFINISHED).unlink()
+        raise InterruptedError
+
+    with monkeypatch.context() as patches:
+        patches.setattr(whole.shutil if step == "rmtree" else whole.Path, step, breaks_off)
+        with suppress(InterruptedError, SystemExit):
+            autograde_all()
+    autograde_all()
+    assert rows(gradebook) == dict.fromkeys(LEARNERS, WHOLE)
+    assert not (place / "half.ipynb").exists()
 
 
 def _forget(school) -> None:

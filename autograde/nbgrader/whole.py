@@ -50,9 +50,7 @@ class WholeAutograde(Autograde):
         """The first step. Grades, so that what can fail fails before anything is written."""
         self._end(commit=False)  # the submission before may have failed
         self.graded = grade_assignment(self, student_id, assignment_id)
-        dest = Path(self._format_dest(assignment_id, student_id))
-        dest.mkdir(parents=True, exist_ok=True)
-        (dest / UNFINISHED).touch()
+        _make_marked(Path(self._format_dest(assignment_id, student_id)))
         with self._part_of_the_whole():
             super().init_assignment(assignment_id, student_id)
 
@@ -97,7 +95,33 @@ class WholeAutograde(Autograde):
         folders = self._format_dest(self.coursedir.assignment_id, self.coursedir.student_id)
         for mark in glob(f"{folders}/{UNFINISHED}"):
             self.log.warning("%s is unfinished and is graded anew", Path(mark).parent)
-            shutil.rmtree(Path(mark).parent)
+            _remove_at_once(Path(mark).parent)
+
+
+def _make_marked(folder: Path) -> None:
+    """Make a folder that bears the mark, and never stands there without it."""
+    if folder.exists():
+        (folder / UNFINISHED).touch()
+        return
+    draft = _aside(folder)
+    draft.mkdir(parents=True)
+    (draft / UNFINISHED).touch()
+    draft.rename(folder)
+
+
+def _remove_at_once(folder: Path) -> None:
+    """Remove a folder that bears the mark; what is left of it never stands there without."""
+    place = _aside(folder)
+    folder.rename(place)
+    shutil.rmtree(place)
+
+
+def _aside(folder: Path) -> Path:
+    """A free place beside the folder, that nbgrader does not look at."""
+    place = folder.with_name(f".{folder.name}")
+    if place.exists():
+        shutil.rmtree(place)
+    return place
 
 
 def _plain_files(path: str, exclude: list[str] | None = None) -> list[str]:

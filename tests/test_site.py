@@ -233,7 +233,10 @@ def test_a_widget_is_shown_by_what_stands_in_and_a_progress_bar_not_at_all():
     cell = nbformat.v4.new_code_cell("f()")
     for data in ({"text/html": "<b>in words</b>", "text/plain": "p"}, {"text/plain": "0%"}):
         cell.outputs.append(nbformat.v4.new_output("display_data", data=data | view))
+    value = {"text/html": "<i>its value</i>", "text/plain": "p"}
+    cell.outputs.append(nbformat.v4.new_output("execute_result", data=value | view))
     body = notebook_body(nbformat.v4.new_notebook(cells=[cell]))
+    assert "<i>its value</i>" in body
     assert "<b>in words</b>" in body and "0%" not in body and "model_id" not in body
 
 

@@ -17,9 +17,9 @@ have to themselves and their part of what they share.
 """
 
 import ctypes
+import json
 import os
 import random
-import re
 import resource
 import shutil
 import subprocess
@@ -37,6 +37,7 @@ import nbformat
 import psutil
 import typer
 from nbformat.v4 import new_code_cell, new_notebook
+from nbgrader.api import Gradebook
 from tables import ROOT, machine, table, write_section
 from tqdm import tqdm
 
@@ -178,17 +179,23 @@ def _memory() -> int:
 
 
 def check_grades(way: str, folder: Path, submissions: int) -> None:
-    """All that was handed in must have been graded, and not all of it alike.
+    """All that was handed in must have been graded, and learner 0, who is right, in full.
 
     Raises:
         RuntimeError: if it was not: then the time means nothing.
     """
     if way == OURS:
-        done = len(re.findall('"submission": ', (folder / "grades.json").read_text()))
+        listing = json.loads((folder / "grades.json").read_text())
+        points = [sum(r["score"] for r in one["exercises"].values()) for one in listing]
     else:
-        done = len(list(folder.glob(f"autograded/*/{WHOLE}/{WHOLE}.ipynb")))
-    if done != submissions:
-        raise RuntimeError(f"{way}: {done} of {submissions} submissions are graded")
+        with Gradebook(f"sqlite:///{folder}/gradebook.db", "bench") as book:
+            rows = sorted(
+                book.assignment_submissions(WHOLE), key=lambda row: int(row.student.id[7:])
+            )
+            points = [row.score for row in rows]
+    full = sum(exercise.points for exercise in EXERCISES.values())
+    if len(points) != submissions or points[0] != full:
+        raise RuntimeError(f"{way}: {submissions} submissions, the first for {full}: got {points}")
 
 
 def runs(stock: Sequence[int], ours: Sequence[int]) -> Iterator[tuple[str, int]]:
@@ -225,12 +232,12 @@ def summary(measured: dict[tuple[str, int], Measured]) -> str:
 
 
 def each(measured: dict[tuple[str, int], Measured], way: str) -> Measured:
-    """What one submission more takes: between the smallest and the largest run of one way.
+    """What one submission more takes: between the two largest runs of one way.
 
     With one run only, its start is counted in.
     """
     sizes = sorted(number for one, number in measured if one == way)
-    few, many = sizes[0], sizes[-1]
+    few, many = sizes[-2:] if len(sizes) > 1 else sizes * 2
     last = measured[way, many]
     if few == many:
         return Measured(last.wall / many, last.cpu / many, last.memory)

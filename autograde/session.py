@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
@@ -14,10 +15,11 @@ from .calls import CallError, Outcome
 from .errors import GraderFault
 from .limits import Limits
 from .pipe import receive, send
-from .values import BadMessage
+from .values import BadMessage, parts
 
 LARGEST_QUESTION = 20_000  # numbers in what a runner asks about: no case of the course needs more
 LONGEST = 256  # of each of its dimensions
+MOST_VALUES = 1_000  # in one message: each is looked at again and again
 LONGEST_TEXT = 4_000  # characters of an error that are kept
 
 
@@ -79,7 +81,10 @@ class Runner:
         asked = set()
         send(self.process.stdin, request)
         while True:
-            match receive(self.process.stdout):
+            message = receive(self.process.stdout)
+            if sum(1 for _ in islice(parts(message), MOST_VALUES + 1)) > MOST_VALUES:
+                raise BadMessage(f"more than {MOST_VALUES:,} values are too many")
+            match message:
                 case {"ask": str(name), "args": list(args), "kwargs": dict(kwargs)} if (
                     name in answers
                 ):

@@ -8,7 +8,7 @@ that describe it (`HeadLoss`); who receives it makes the function.
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +164,15 @@ def restore(tree: Any, tensors: dict[str, Tensor], depth: int = 0) -> Any:
         case {"$other": str(name)}:
             return Other(writable(name)[:100])
     raise BadMessage("not a plain value")
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """A plain value and all values in it."""
+    yield value
+    inside = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | list | tuple):
+        for item in inside:
+            yield from parts(item)
 
 
 def writable(text: str) -> str:

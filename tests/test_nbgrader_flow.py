@@ -105,6 +105,7 @@ def classroom(tmp_path_factory) -> Classroom:
     _vandalise(room)
     for assignment in (LOOKUP, SPLIT):
         room.printed[f"collect {assignment}"] = school.instructor.nbgrader("collect", assignment)
+        _link_out_of(school.course / "submitted" / "alice" / assignment)
         room.printed[f"autograde {assignment}"] = school.instructor.nbgrader(
             "autograde", assignment
         )
@@ -251,6 +252,13 @@ def _vandalise(room: Classroom) -> None:
     (submission / "timestamp.txt").write_text("yesterday, honestly")
 
 
+def _link_out_of(submission: Path) -> None:
+    """What no collect brings, but a copy by hand: links to what never ends, or is not theirs."""
+    (submission / "mha_lib" / "endless.py").symlink_to("/dev/zero")
+    (submission / "again").symlink_to(submission)
+    (submission / "grades.txt").symlink_to(submission.parents[2] / "gradebook.db")
+
+
 # --- fetch and submit -------------------------------------------------------------------------
 
 
@@ -376,6 +384,13 @@ def test_links_in_the_exchange_are_not_followed(classroom):
 
 
 # --- feedback ---------------------------------------------------------------------------------
+
+
+def test_links_in_a_submission_are_not_followed(classroom):
+    graded = classroom.school.course / "autograded" / "alice" / LOOKUP
+    files = {path.relative_to(graded).as_posix() for path in graded.rglob("*")}
+    assert "mha_lib/attention.py" in files
+    assert not files & {"mha_lib/endless.py", "again", "grades.txt"}
 
 
 def test_feedback_names_the_mistake_and_shows_the_learners_own_source(classroom):

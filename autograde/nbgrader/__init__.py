@@ -40,7 +40,11 @@ def configure(c, course: str | Path, lms: str | None = None) -> None:
     _configure_release(c)
     _configure_grading(c, course)
     c.HTMLExporter.extra_template_basedirs = [str(TEMPLATES), str(NBGRADER_TEMPLATES)]
-    c.HTMLExporter.filters = {"markdown2html": "autograde.nbgrader.formulas.markdown_with_formulas"}
+    c.HTMLExporter.filters = {
+        "markdown2html": "autograde.nbgrader.formulas.markdown_with_formulas",
+        # The stock one looks for links to /files/, in time that grows with a cell squared.
+        "strip_files_prefix": "autograde.nbgrader.formulas.unchanged",
+    }
     c.ExchangeFactory.collect = "autograde.nbgrader.exchange.PackageCollect"
     c.ZipCollectApp.extractor_plugin = "autograde.nbgrader.archives.PackageExtractor"
     c.FileNameCollectorPlugin.valid_ext = [".ipynb", ".py"]

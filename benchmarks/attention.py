@@ -11,6 +11,7 @@ the pairs, so it can lie below the floor.)
 """
 
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -370,10 +371,18 @@ def memory_growth(name: str, num_tokens: int, kind: str) -> float:
     small = replace(LAYERS["bert"], batch=1, num_tokens=64, kind=kind)
     contenders(small, [name])[name]()  # libraries and thread pools are there now
     run = contenders(replace(small, num_tokens=num_tokens), [name])[name]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak()
     run()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (after - before) / (2**20 if sys.platform == "darwin" else 2**10)
+    return _peak() - before
+
+
+def _peak() -> float:
+    """The most memory that this process has used, in MiB."""
+    if sys.platform == "linux":  # getrusage would count what the process was before its exec, too
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) / 2**10
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def memory_table(lengths: list[int]) -> str:

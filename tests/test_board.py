@@ -8,6 +8,9 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from attention_lab import board, questions
+from autograde.build.files import lessons
+from autograde.build.lessons import graded_exercises, notebook_from_lesson
+from autograde.exercises import EXERCISES
 from autograde.kept import CHECKS
 from autograde.notebook import CheckFailed, check, progress
 
@@ -93,3 +96,11 @@ def test_a_damaged_record_is_set_aside_and_the_board_starts_afresh(learner):
     assert board.page_of(NOTEBOOK).count("○ not checked yet") == 3
     assert (learner / ".progress/checks-unreadable.json").read_text() == "not JSON"
     assert "Notebook" not in board.page_of("00_start_here") and board.page_of("notes")
+
+
+def test_each_notebooks_board_lists_the_exercises_of_that_notebook(learner):
+    for lesson in lessons():
+        asked = graded_exercises(notebook_from_lesson(lesson))
+        page = board.page_of(lesson.stem)
+        listed = [name for name in EXERCISES if f"<code>{name}</code>" in page]
+        assert listed == sorted(asked, key=list(EXERCISES).index), lesson.stem

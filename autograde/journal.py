@@ -105,7 +105,7 @@ def key(
     digest = hashlib.sha256(course_version().encode())
     digest.update(json.dumps([str(submission.resolve()), exercises, sandbox]).encode())
     for name, content in sorted(library.items()):
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        digest.update(os.fsencode(f"{name}\0{len(content)}\0") + content)
     return digest.hexdigest()
 
 

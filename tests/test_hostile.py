@@ -119,13 +119,16 @@ def test_python_tricks_work_where_there_is_no_split(stage):
     assert [attacks[folder].name for folder, got in points.items() if not got] == []
 
 
-def test_the_command_grades_a_class_of_attackers(stage, tmp_path):
-    """Every third attack through `autograde grade`, with an honest submission at the end."""
-    attacks = [attack for attack in ATTACKS if not attack.slow][::3]
+@pytest.mark.parametrize("mode", sandbox.available())
+def test_the_command_grades_a_class_of_attackers(stage, tmp_path, mode):
+    """Attacks through `autograde grade`, shared out among the modes, and an honest submission."""
+    share, modes = sandbox.available().index(mode), len(sandbox.available())
+    attacks = [attack for attack in ATTACKS if not attack.slow][share::modes]
     folders = [stage.submission(attack) for attack in attacks]
     last, target = stage.submission(), tmp_path / "grades.json"
     code = "from autograde.cli import main; main()"
     words = ["grade", *folders, last, "--assignment", "01_one_lookup", "--json", target]
+    words += ["--sandbox", mode]
     with stage.watched(stage.precious) as damage:
         done = subprocess.run(
             [sys.executable, "-c", code, *map(str, words)],

@@ -927,10 +927,6 @@ def _thirty_two_to_eight(r):
     }
 
 
-def _dense(s):
-    return {**_bert(s), "num_key_value_heads": s.kv}
-
-
 compare_cards = Exercise(
     name="cards.compare_cards",
     points=2,
@@ -943,7 +939,7 @@ compare_cards = Exercise(
         Case("more key and value heads", _two(_llama, _bert)),
         Case("more layers", _two(_llama, _llama, num_hidden_layers=lambda s: 5 * s.L + 2)),
         Case("half as many heads", _two(_gpt2, _gpt2, n_head=lambda s: s.h // 2)),
-        Case("experts added", _two(_dense, _mixtral)),
+        Case("experts added", _two(_llama, _mixtral)),
         Case("experts taken away", _two(_qwen_moe, _llama)),
         Case("latent attention", _two(_falcon, _deepseek)),
         Case("a decoder added", _two(_gpt2, _t5)),

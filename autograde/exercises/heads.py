@@ -10,6 +10,13 @@ from solutions.heads import merge_heads as merge
 from solutions.heads import split_heads as split
 
 from .entry import Case, Draw, Exercise, Misconception
+from .wrong_pieces import (
+    merge_wrong,
+    not_scaled,
+    scaled_by_width,
+    softmax_over_queries,
+    split_wrong,
+)
 
 # ------------------------------------------------------------------------------------ split_heads
 
@@ -276,28 +283,12 @@ def _mha(x, w_q, w_k, w_v, w_o, h, mask=None, *, cut=split, join=merge, look_up=
     return join(out) @ w_o, weights
 
 
-def _split_wrong(x, h):
-    return x.reshape(x.shape[0], h, x.shape[1], -1)
-
-
 def _split_interleaved(x, h):
     return x.reshape(*x.shape[:2], -1, h).permute(0, 3, 1, 2)
 
 
 def _merge_interleaved(x):
     return x.permute(0, 2, 3, 1).flatten(2)
-
-
-def _merge_wrong(x):
-    return x.reshape(x.shape[0], x.shape[2], -1)
-
-
-def _not_scaled(q, k, v, mask):
-    return attend(q * q.shape[-1] ** 0.5, k, v, mask)
-
-
-def _scaled_by_width(q, k, v, mask):
-    return attend(q / q.shape[1] ** 0.5, k, v, mask)
 
 
 def _scaled_by_heads(q, k, v, mask):
@@ -309,14 +300,6 @@ def _softmax_across_heads(q, k, v, mask):
     if mask is not None:
         scores = scores.masked_fill(~mask, -1e9)
     weights = torch.softmax(scores, 1)
-    return weights @ v, weights
-
-
-def _softmax_over_queries(q, k, v, mask):
-    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -1e9)
-    weights = torch.softmax(scores, -2)
     return weights @ v, weights
 
 
@@ -486,20 +469,20 @@ multi_head_attention = Exercise(
     misconceptions=(
         Misconception(
             "mha_split_by_view_alone",
-            lambda *args: _mha(*args, cut=_split_wrong),
+            lambda *args: _mha(*args, cut=split_wrong),
             "The heads were made by reshaping straight into (B, h, T, d): the shapes fit, but each head "
             "sees pieces of the sequence instead of a slice of every token.",
             "Use split_heads: reshape to (B, T, h, d), then swap T and h.",
         ),
         Misconception(
             "mha_merge_without_transpose",
-            lambda *args: _mha(*args, join=_merge_wrong),
+            lambda *args: _mha(*args, join=merge_wrong),
             "The heads were joined without moving them back behind the tokens.",
             "Use merge_heads: swap h and T first, then join.",
         ),
         Misconception(
             "mha_both_bare",
-            lambda *args: _mha(*args, cut=_split_wrong, join=_merge_wrong),
+            lambda *args: _mha(*args, cut=split_wrong, join=merge_wrong),
             "Heads were made and joined by reshaping alone: each head holds a stretch of the sequence, "
             "and tokens of different stretches never meet.",
             "Use split_heads and merge_heads: both swap the tokens with the heads.",
@@ -530,13 +513,13 @@ multi_head_attention = Exercise(
         ),
         Misconception(
             "mha_not_scaled",
-            lambda *args: _mha(*args, look_up=_not_scaled),
+            lambda *args: _mha(*args, look_up=not_scaled),
             "The scores were not divided by sqrt(d).",
             "Let scaled_dot_product_attention do the look-up: it scales.",
         ),
         Misconception(
             "mha_scaled_by_full_width",
-            lambda *args: _mha(*args, look_up=_scaled_by_width),
+            lambda *args: _mha(*args, look_up=scaled_by_width),
             "The scores were divided by sqrt(h·d), the width of all heads together.",
             "Each head has queries of width d: split first, then divide by sqrt(d).",
         ),
@@ -554,7 +537,7 @@ multi_head_attention = Exercise(
         ),
         Misconception(
             "mha_softmax_over_queries",
-            lambda *args: _mha(*args, look_up=_softmax_over_queries),
+            lambda *args: _mha(*args, look_up=softmax_over_queries),
             "The softmax ran over the queries: columns sum to 1 instead of rows.",
             "The keys are the last dimension of the scores.",
         ),

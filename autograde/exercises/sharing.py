@@ -16,32 +16,15 @@ from solutions.sharing import expand_kv as expand
 from solutions.sharing import pool_kv_heads as pool
 
 from .entry import Case, Draw, Exercise, Misconception
+from .wrong_pieces import (
+    merge_wrong,
+    not_scaled,
+    scaled_by_width,
+    softmax_over_queries,
+    split_wrong,
+)
 
 # -------------------------------------------------------------------------------- shared mistakes
-
-
-def _split_wrong(x, h):
-    return x.reshape(x.shape[0], h, x.shape[1], -1)
-
-
-def _merge_wrong(x):
-    return x.reshape(x.shape[0], x.shape[2], -1)
-
-
-def _not_scaled(q, k, v, mask):
-    return attend(q * q.shape[-1] ** 0.5, k, v, mask)
-
-
-def _scaled_by_width(q, k, v, mask):
-    return attend(q / q.shape[1] ** 0.5, k, v, mask)
-
-
-def _softmax_over_queries(q, k, v, mask):
-    scores = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -1e9)
-    weights = torch.softmax(scores, -2)
-    return weights @ v, weights
 
 
 def _mask_ignored(q, k, v, mask):
@@ -327,32 +310,32 @@ cross_attention = Exercise(
         ),
         Misconception(
             "cross_split_by_view_alone",
-            _crossed(cut=_split_wrong),
+            _crossed(cut=split_wrong),
             "The heads were made by reshaping straight into (B, h, T, d): each head sees pieces of "
             "the sequence instead of a slice of every token.",
             "Use split_heads.",
         ),
         Misconception(
             "cross_merge_without_transpose",
-            _crossed(join=_merge_wrong),
+            _crossed(join=merge_wrong),
             "The heads were joined without moving them back behind the tokens.",
             "Use merge_heads.",
         ),
         Misconception(
             "cross_not_scaled",
-            _crossed(look_up=_not_scaled),
+            _crossed(look_up=not_scaled),
             "The scores were not divided by sqrt(d).",
             "Let scaled_dot_product_attention do the look-up: it scales.",
         ),
         Misconception(
             "cross_scaled_by_full_width",
-            _crossed(look_up=_scaled_by_width),
+            _crossed(look_up=scaled_by_width),
             "The scores were divided by sqrt(h·d), the width of all heads together.",
             "d is the width of one head.",
         ),
         Misconception(
             "cross_softmax_over_queries",
-            _crossed(look_up=_softmax_over_queries),
+            _crossed(look_up=softmax_over_queries),
             "The softmax ran over the queries: columns sum to 1 instead of rows.",
             "Each token of x spreads a weight of 1 over the memory: the last dimension.",
         ),
@@ -901,31 +884,31 @@ grouped_query_attention = Exercise(
         ),
         Misconception(
             "gqa_split_by_view_alone",
-            _grouped(cut=_split_wrong),
+            _grouped(cut=split_wrong),
             "The heads were made by reshaping straight into (B, h, T, d).",
             "Use split_heads.",
         ),
         Misconception(
             "gqa_merge_without_transpose",
-            _grouped(join=_merge_wrong),
+            _grouped(join=merge_wrong),
             "The heads were joined without moving them back behind the tokens.",
             "Use merge_heads.",
         ),
         Misconception(
             "gqa_not_scaled",
-            _grouped(look_up=_not_scaled),
+            _grouped(look_up=not_scaled),
             "The scores were not divided by sqrt(d).",
             "Let scaled_dot_product_attention do the look-up: it scales.",
         ),
         Misconception(
             "gqa_scaled_by_full_width",
-            _grouped(look_up=_scaled_by_width),
+            _grouped(look_up=scaled_by_width),
             "The scores were divided by sqrt(h·d).",
             "d is the width of one head.",
         ),
         Misconception(
             "gqa_softmax_over_queries",
-            _grouped(look_up=_softmax_over_queries),
+            _grouped(look_up=softmax_over_queries),
             "The softmax ran over the queries: columns sum to 1 instead of rows.",
             "The keys are the last dimension of the scores.",
         ),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 TOKEN = "test"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
@@ -99,3 +100,12 @@ def _refuse(page):
         route.abort()
 
     return refuse
+
+
+def screenshot(page, name: str, **settings) -> None:
+    """Keep a picture of what the page shows, for people to look at: test-artefacts/<name>.png.
+
+    The environment variable TEST_ARTEFACTS names another folder.
+    """
+    folder = Path(os.environ.get("TEST_ARTEFACTS", ROOT / "test-artefacts"))
+    page.screenshot(path=folder / f"{name}.png", **settings)

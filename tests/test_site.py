@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import headless_browser, page_on
+from browser import headless_browser, page_on, screenshot
 from test_build import secrets
 
 from autograde.build import running, site
@@ -260,13 +260,12 @@ def test_axe_finds_nothing_serious(built):
 @pytest.mark.browser
 def test_a_narrow_screen_shows_all_and_the_keyboard_reaches_all(built):
     root = built.folder.as_uri()
-    artefacts = Path("test-artifacts/site")
     with headless_browser() as browser:
         tab = page_on(root, browser, viewport={"width": 390, "height": 800})
         for path in (*OTHERS, RAN):
             tab.goto(f"{root}/{path}")
             assert tab.evaluate("document.documentElement.scrollWidth") <= 390, path
-            tab.screenshot(path=artefacts / f"{Path(path).stem}.png")
+            screenshot(tab, f"site/{Path(path).stem}")
         tab.keyboard.press("Tab")
         assert tab.evaluate("document.activeElement.textContent") == "Skip to the content"
         tab.locator("summary", has_text="Answer").first.focus()

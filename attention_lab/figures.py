@@ -6,15 +6,19 @@ transparent and text is a neutral grey, so that a figure works on JupyterLab's l
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, YELLOW, GREY = "#56B4E9", "#CC79A7", "#F0E442", "#808080"
 PALETTE = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW, GREY)
+MARKS = (ORANGE, SKY, GREEN, PURPLE, BLUE)  # for frames around maps
 MAP = "cividis"
 
 STYLE = {
@@ -127,11 +131,12 @@ def heat_map(
     return image
 
 
-def grid_of_maps(weights) -> Figure:
+def grid_of_maps(weights, marks: Mapping[str, Sequence[tuple[int, int]]] | None = None) -> Figure:
     """Draw every head's weights as one small map, a row of maps a layer.
 
     Args:
         weights: (L, h, T, T), between 0 and 1; in each map queries go down, keys to the right.
+        marks: name -> heads (layer, head) to frame in the name's colour; five names at most.
     """
     import numpy as np
 
@@ -146,4 +151,13 @@ def grid_of_maps(weights) -> Figure:
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8)
+    frames = []
+    for (name, heads), colour in zip((marks or {}).items(), MARKS, strict=False):
+        for layer, head in heads:
+            at = (head * size - 0.7, layer * size - 0.7)
+            style = {"fill": False, "edgecolor": colour, "lw": 2, "clip_on": False}
+            axes.add_patch(Rectangle(at, size - 0.6, size - 0.6, **style))
+        frames.append(Line2D([], [], color=colour, label=f"{name} ({len(heads)})"))
+    if frames:
+        figure.legend(handles=frames, loc="outside lower center", ncols=3)
     return figure

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from attention_lab.encoder import load_encoder
-from attention_lab.widgets import explore, explore_cuts, explore_encoder
+from attention_lab.widgets import Seen, explore, explore_cuts, explore_encoder
+from attention_lab.widgets.explorer import best_roles
 from solutions.attention import causal_mask
 from solutions.heads import multi_head_attention
 
@@ -65,6 +66,32 @@ def test_an_error_in_the_learners_function_is_shown_and_leaves_the_rest_alone():
     torch.testing.assert_close(explorer.weights, weights())
     explorer.num_heads = 2
     assert explorer.message == "" and explorer.shape == [2, 2, 3, 3]
+
+
+def test_heads_are_marked_with_the_role_that_fits_them_best():
+    tables = torch.tensor([[[0.9, 0.4, 0.1]], [[0.6, 0.5, 0.2]]])  # (roles, L, h)
+    scores = dict(zip(["before", "first"], tables, strict=True))
+    explorer = explore(WORDS, weights(1, 3), scores=scores)
+    assert best_roles(explorer) == {"before": [(0, 0)], "first": [(0, 1)]}
+    explorer.threshold = 0.6
+    assert best_roles(explorer) == {"before": [(0, 0)], "first": []}
+    words = explorer._repr_mimebundle_()[0]["text/plain"]
+    assert "heads marked “before”: 1; heads marked “first”: 0" in words
+
+
+def test_another_model_has_no_head_silenced_and_may_have_other_heads():
+    sizes = {"narrow": 2, "wide": 4}
+    explorer = explore(
+        WORDS,
+        weights(heads=2),
+        lambda chosen: Seen(WORDS, weights(heads=sizes[chosen.model]), note=str(chosen.silenced)),
+        models=list(sizes),
+        can_silence=True,
+    )
+    explorer.silenced = [[0, 1]]
+    assert explorer.note == "[[0, 1]]"
+    explorer.model = "wide"
+    assert (explorer.silenced, explorer.note, explorer.shape) == ([], "[]", [2, 4, 3, 3])
 
 
 def test_the_encoder_runs_on_any_sentence_with_heads_silenced():

@@ -19,7 +19,7 @@ const same = (one, other) => one[0] === other[0] && one[1] === other[1];
 class View {
   constructor(model, el) {
     this.model = model;
-    this.root = make("div", { class: "explorer" });
+    this.root = make("div", { class: "explorer", role: "group", "aria-label": model.get("title") });
     el.append(this.root);
     this.read();
     this.build();
@@ -62,12 +62,16 @@ class View {
 
   build() {
     this.said = make("p", { class: "explorer-said", role: "status", "aria-live": "polite" });
+    this.note = make("p", { class: "explorer-note", role: "status", "aria-live": "polite" });
+    this.counts = make("p", { class: "explorer-help", role: "status", "aria-live": "polite" });
     this.problem = make("p", { class: "explorer-problem", role: "alert" });
     this.thumbs = make("div", { class: "explorer-thumbs", role: "radiogroup", "aria-label": "All heads" });
     this.large = make("div", { class: "explorer-large" });
     this.over = make("div", { class: "explorer-over" });
     this.root.replaceChildren(
       this.controls(),
+      this.note,
+      this.counts,
       make("div", { class: "explorer-columns" }, this.thumbs, this.large),
       this.said,
       this.over,
@@ -79,28 +83,38 @@ class View {
   controls() {
     const row = make("div", { class: "explorer-controls" });
     if (this.model.get("sentence")) row.append(this.sentenceBox());
-    const masks = this.model.get("masks");
-    if (masks.length > 1) {
-      const choice = make("select", { onchange: (event) => this.set({ mask: event.target.value }) });
-      for (const mask of masks) choice.append(make("option", { value: mask, selected: mask === this.model.get("mask") }, mask));
-      row.append(make("label", {}, "Mask ", choice));
-    }
+    row.append(...this.menu("Model", "models", "model"), ...this.menu("Mask", "masks", "mask"));
     const counts = this.model.get("head_counts");
     if (counts.length > 1) {
       const now = counts.indexOf(this.model.get("num_heads"));
-      this.count = make("output", {}, `${counts[now]}`);
-      const slider = make("input", {
-        type: "range", min: 0, max: counts.length - 1, value: now, "aria-valuetext": `${counts[now]} heads`,
-        oninput: (event) => {
-          const chosen = counts[event.target.value];
-          this.count.textContent = chosen;
-          event.target.setAttribute("aria-valuetext", `${chosen} heads`);
-          this.set({ num_heads: chosen });
-        },
-      });
-      row.append(make("label", {}, "Heads ", slider, " ", this.count));
+      row.append(this.slider("Heads", counts.length - 1, now, (at) => `${counts[at]}`, (at) => this.set({ num_heads: counts[at] })));
+    }
+    if (this.model.get("roles").length) {
+      const now = Math.round(this.model.get("threshold") * 20);
+      row.append(this.slider("Mark heads with a score of at least", 20, now, (at) => (at / 20).toFixed(2), (at) => this.set({ threshold: at / 20 })));
     }
     return row;
+  }
+
+  menu(label, names, chosen) {
+    if (this.model.get(names).length < 2) return [];
+    const choice = make("select", { onchange: (event) => this.set({ [chosen]: event.target.value }) });
+    for (const name of this.model.get(names)) choice.append(make("option", { value: name, selected: name === this.model.get(chosen) }, name));
+    return [make("label", {}, `${label} `, choice)];
+  }
+
+  slider(label, max, value, words, act) {
+    const shown = make("output", {}, words(value));
+    const slider = make("input", {
+      type: "range", min: 0, max, value, "aria-valuetext": words(value),
+      oninput: () => {
+        const at = Number(slider.value);
+        shown.textContent = words(at);
+        slider.setAttribute("aria-valuetext", words(at));
+        act(at);
+      },
+    });
+    return make("label", {}, `${label} `, slider, " ", shown);
   }
 
   sentenceBox() {
@@ -113,11 +127,36 @@ class View {
   }
 
   drawAll() {
-    this.drawThumbs();
-    this.drawLarge();
+    this.keepFocus(() => { this.drawThumbs(); this.drawLarge(); });
     this.drawOver();
     this.say();
+    this.note.textContent = this.model.get("note");
     this.problem.textContent = this.model.get("message");
+  }
+
+  // What has changed together is drawn once.
+  update(changed) {
+    const any = (...names) => names.some((name) => changed.has(name));
+    if (any("data", "tokens")) {
+      this.read();
+      this.drawAll();
+      return;
+    }
+    if (any("layer", "head", "lenses", "silenced", "scores", "threshold")) this.markThumbs();
+    if (any("layer", "head", "lenses", "silenced")) this.keepFocus(() => this.drawLarge());
+    else if (any("query")) this.markRows();
+    if (any("layer", "head", "lenses", "query")) this.drawOver();
+    this.say();
+    this.note.textContent = this.model.get("note");
+    this.problem.textContent = this.model.get("message");
+  }
+
+  // Buttons are made anew; the one that stands where the focus was gets it back.
+  keepFocus(draw) {
+    const place = document.activeElement?.dataset.place;
+    const mine = place && this.root.contains(document.activeElement);
+    draw();
+    if (mine) this.root.querySelector(`[data-place="${place}"]`)?.focus();
   }
 
   drawThumbs() {
@@ -129,7 +168,8 @@ class View {
       table.append(make("span", { "aria-hidden": "true" }, this.layers > 1 ? `layer ${layer}` : ""));
       for (let head = 0; head < this.heads; head++) table.append(this.thumb(layer, head));
     }
-    const help = make("p", { class: "explorer-help" }, "Click a head, or move with the arrow keys; L lays it over the sentence.");
+    const keys = this.model.get("can_silence") ? "; L lays it over the sentence, S silences it." : "; L lays it over the sentence.";
+    const help = make("p", { class: "explorer-help" }, `Click a head, or move with the arrow keys${keys}`);
     this.thumbs.replaceChildren(table, help);
     this.markThumbs();
   }
@@ -137,30 +177,56 @@ class View {
   thumb(layer, head) {
     const canvas = make("canvas", { width: this.size, height: this.size, "aria-hidden": "true" });
     const context = canvas.getContext("2d");
-    for (let query = 0; query < this.size; query++) {
-      for (let key = 0; key < this.size; key++) {
-        context.fillStyle = this.colour(this.weight(layer, head, query, key));
-        context.fillRect(key, query, 1, 1);
-      }
+    const picture = context.createImageData(this.size, this.size);
+    const start = (layer * this.heads + head) * this.size * this.size;
+    for (let cell = 0; cell < this.size * this.size; cell++) {
+      const colour = parseInt(this.colour(this.numbers[start + cell]).slice(1), 16);
+      picture.data.set([colour >> 16, (colour >> 8) & 255, colour & 255, 255], 4 * cell);
     }
+    context.putImageData(picture, 0, 0);
+    const mark = make("span", { class: "explorer-mark", "aria-hidden": "true" });
     const button = make("button", {
-      type: "button", role: "radio", "aria-label": this.name([layer, head]), title: this.name([layer, head]),
+      type: "button", role: "radio", "data-place": `${layer},${head}`,
       onclick: () => this.set({ layer, head }),
       onkeydown: (event) => this.moveHead(event, layer, head),
-    }, canvas);
-    this.buttons.push({ place: [layer, head], button });
+    }, canvas, mark);
+    this.buttons.push({ place: [layer, head], button, mark });
     return button;
+  }
+
+  // The role that fits a head best, if it does so at all: [number, score].
+  role([layer, head]) {
+    const scores = this.model.get("scores").map((table) => table[layer][head]);
+    const best = Math.max(...scores);
+    return best >= this.model.get("threshold") ? [scores.indexOf(best), best] : null;
+  }
+
+  described(place) {
+    const role = this.role(place);
+    return role ? `${this.name(place)}, ${this.model.get("roles")[role[0]]} ${role[1].toFixed(2)}` : this.name(place);
   }
 
   markThumbs() {
     const silenced = this.model.get("silenced");
-    for (const { place, button } of this.buttons) {
-      const chosen = same(place, this.place);
+    const roles = this.model.get("roles"), colours = this.model.get("mark_colours");
+    const found = roles.map(() => 0);
+    for (const { place, button, mark } of this.buttons) {
+      const chosen = same(place, this.place), role = this.role(place);
+      const off = silenced.some((pair) => same(pair, place));
+      if (role) found[role[0]]++;
+      mark.textContent = role ? role[0] + 1 : "";
+      button.style.borderColor = role ? colours[role[0]] : "";
+      button.title = this.described(place) + (off ? ", silenced" : "");
+      button.setAttribute("aria-label", button.title);
       button.setAttribute("aria-checked", chosen);
       button.tabIndex = chosen ? 0 : -1;
       button.classList.toggle("explorer-lens", this.lenses.some((lens) => same(lens, place)));
-      button.classList.toggle("explorer-silenced", silenced.some((off) => same(off, place)));
+      button.classList.toggle("explorer-silenced", off);
+      button.classList.toggle("explorer-role", roles.length > 0);
     }
+    const left = this.buttons.length - found.reduce((sum, count) => sum + count, 0);
+    const words = roles.map((role, number) => `${number + 1} ${role}: ${found[number]}`);
+    this.counts.textContent = roles.length ? `Heads marked, by their best role: ${words.join(", ")}; not marked: ${left}` : "";
   }
 
   drawLarge() {
@@ -172,7 +238,7 @@ class View {
     const body = make("tbody");
     for (let query = 0; query < this.size; query++) {
       const button = make("button", {
-        type: "button", onclick: () => this.set({ query }), onkeydown: (event) => this.moveQuery(event, query),
+        type: "button", "data-place": `row ${query}`, onclick: () => this.set({ query }), onkeydown: (event) => this.moveQuery(event, query),
       }, this.tokens[query]);
       const row = make("tr", { onmouseenter: () => this.set({ query }) }, make("th", { scope: "row" }, button));
       for (let key = 0; key < this.size; key++) {
@@ -196,10 +262,10 @@ class View {
   actions() {
     const row = make("div", { class: "explorer-controls" });
     const on = this.lenses.some((lens) => same(lens, this.place));
-    row.append(make("button", { type: "button", "aria-pressed": `${on}`, onclick: () => this.toggleLens() }, "Lay over the sentence"));
+    row.append(make("button", { type: "button", "data-place": "lens", "aria-pressed": `${on}`, onclick: () => this.toggleLens() }, "Lay over the sentence"));
     if (this.model.get("can_silence")) {
       const off = this.model.get("silenced").some((pair) => same(pair, this.place));
-      row.append(make("button", { type: "button", "aria-pressed": `${off}`, onclick: () => this.toggleSilence() }, "Silence this head"));
+      row.append(make("button", { type: "button", "data-place": "silence", "aria-pressed": `${off}`, onclick: () => this.toggleSilence() }, "Silence this head"));
     }
     return row;
   }
@@ -240,7 +306,7 @@ class View {
 
   say() {
     const read = this.most(this.place, 3);
-    this.said.textContent = `${this.name(this.place)}. “${this.tokens[this.query]}” reads ${read}.`;
+    this.said.textContent = `${this.described(this.place)}. “${this.tokens[this.query]}” reads ${read}.`;
   }
 
   // The keys that a query reads most, in words.
@@ -255,7 +321,10 @@ class View {
 
   moveHead(event, layer, head) {
     const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (event.key === "l" || event.key === "L") this.toggleLens();
+    const key = event.key.toLowerCase();
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (key === "l") this.toggleLens();
+    else if (key === "s" && this.model.get("can_silence")) this.toggleSilence();
     else if (!step) return;
     else {
       const to = [
@@ -292,14 +361,14 @@ class View {
 
 function render({ model, el }) {
   const view = new View(model, el);
-  const on = (name, act) => model.on(`change:${name}`, act);
-  for (const name of ["data", "tokens"]) on(name, () => { view.read(); view.drawAll(); });
-  for (const name of ["layer", "head"]) {
-    on(name, () => { view.markThumbs(); view.drawLarge(); view.drawOver(); view.say(); });
+  const changed = new Set();
+  const names = ["data", "tokens", "layer", "head", "query", "lenses", "silenced", "scores", "threshold", "note", "message"];
+  for (const name of names) {
+    model.on(`change:${name}`, () => {
+      if (!changed.size) queueMicrotask(() => { view.update(changed); changed.clear(); });
+      changed.add(name);
+    });
   }
-  on("query", () => { view.markRows(); view.drawOver(); view.say(); });
-  on("lenses", () => { view.markThumbs(); view.drawLarge(); view.drawOver(); });
-  on("message", () => { view.problem.textContent = model.get("message"); });
 }
 
 export default { render };

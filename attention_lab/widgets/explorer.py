@@ -5,8 +5,10 @@ heads laid over the sentence. Mouse, keyboard and screen reader reach all of it.
 widgets (an exported page), a picture of all heads with a description stands in its place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import anywidget
 import numpy as np
@@ -20,6 +22,7 @@ from attention_lab.figures import (
     BLUE,
     GREEN,
     MAP,
+    MARKS,
     ORANGE,
     PURPLE,
     SKY,
@@ -31,21 +34,42 @@ from attention_lab.figures import (
 HERE = Path(__file__).parent
 LENS_COLOURS = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
 SHADES = 64  # of the colour map; more cannot be told apart
-NO_MASK, CAUSAL = "none", "causal"
 MOST_TOKENS = 64  # a larger map has cells too small to point at
 
-Recompute = Callable[["Explorer"], tuple[Sequence[str], Tensor]]
+
+class Seen(NamedTuple):
+    """What the explorer shows for one choice.
+
+    Attributes:
+        tokens: T words, 64 at most.
+        weights: (L, h, T, T), or (h, T, T) of a single layer.
+        scores: role -> (L, h), between 0 and 1: how well each head fits it.
+        note: in words, what the choice did besides.
+    """
+
+    tokens: Sequence[str]
+    weights: Tensor
+    scores: Mapping[str, Tensor] = MappingProxyType({})
+    note: str = ""
+
+
+Recompute = Callable[["Explorer"], Seen | tuple[Sequence[str], Tensor]]
 
 
 class Explorer(anywidget.AnyWidget):
     """Weights (L, h, T, T) of one sentence, to look through.
 
     Attributes:
+        title: names the explorer on the page.
         tokens: T words.
         weights: float32, rows sum to 1 (or to 0 where a query may look nowhere).
+        roles, scores: names, and for each of them a table (L, h); a head is marked with the role
+            that fits it best, if its score is at least `threshold`.
+        note: in words, what the last choice did besides.
         layer, head, query: what is shown large.
         lenses: pairs (layer, head) that are laid over the sentence.
         sentence: what can be typed over; "" where the sentence is fixed.
+        models, model: names to choose from, and the chosen one; "" without a choice.
         masks, mask: names to choose from, and the chosen one; "" without a choice.
         head_counts, num_heads: numbers of heads to choose from, and the chosen one.
         can_silence, silenced: whether heads can be switched off, and pairs of those that are.
@@ -54,7 +78,12 @@ class Explorer(anywidget.AnyWidget):
     _esm = HERE / "explorer.js"
     _css = HERE / "explorer.css"
 
+    title = traitlets.Unicode("Attention explorer").tag(sync=True)
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    roles = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    scores = traitlets.List().tag(sync=True)
+    threshold = traitlets.Float(0.5).tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
     shape = traitlets.List(traitlets.Int()).tag(sync=True)
     data = traitlets.Bytes().tag(sync=True)
     layer = traitlets.Int().tag(sync=True)
@@ -62,6 +91,8 @@ class Explorer(anywidget.AnyWidget):
     query = traitlets.Int().tag(sync=True)
     lenses = traitlets.List().tag(sync=True)
     sentence = traitlets.Unicode().tag(sync=True)
+    models = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    model = traitlets.Unicode().tag(sync=True)
     masks = traitlets.List(traitlets.Unicode()).tag(sync=True)
     mask = traitlets.Unicode().tag(sync=True)
     head_counts = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -70,28 +101,35 @@ class Explorer(anywidget.AnyWidget):
     silenced = traitlets.List().tag(sync=True)
     message = traitlets.Unicode().tag(sync=True)
     shades = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    mark_colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
     lens_colours = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(self, recompute: Recompute | None = None, **traits):
         colours = colormaps[MAP](np.linspace(0, 1, SHADES))
-        fixed = {"shades": [to_hex(c) for c in colours], "lens_colours": LENS_COLOURS}
+        fixed = {
+            "shades": [to_hex(c) for c in colours],
+            "lens_colours": LENS_COLOURS,
+            "mark_colours": list(MARKS),
+        }
         super().__init__(**fixed, **traits)
         self._recompute = recompute
         if recompute:
-            self.observe(self._choose, ["sentence", "mask", "num_heads", "silenced"])
+            self.observe(self._choose, ["sentence", "model", "mask", "num_heads", "silenced"])
 
-    def show(self, tokens: Sequence[str], weights: Tensor) -> None:
-        """Put other weights in place: (L, h, T, T), or (h, T, T) of a single layer.
+    def show(self, seen: Seen) -> None:
+        """Put something else in place.
 
         Raises:
             ValueError: if the shapes do not fit, or there are more than 64 tokens.
         """
-        tokens, weights = _checked(tokens, weights)
+        tokens, weights = _checked(seen)
         layers, heads = weights.shape[:2]
         with self.hold_sync():
             self.layer, self.head = min(self.layer, layers - 1), min(self.head, heads - 1)
             self.query = min(self.query, len(tokens) - 1)
             self.lenses = [[i, j] for i, j in self.lenses if i < layers and j < heads]
+            self.roles, self.note = list(seen.scores), seen.note
+            self.scores = [table.detach().cpu().tolist() for table in seen.scores.values()]
             self.shape = list(weights.shape)
             self.data = weights.numpy().tobytes()
             self.tokens = tokens
@@ -102,12 +140,16 @@ class Explorer(anywidget.AnyWidget):
         return torch.frombuffer(bytearray(self.data), dtype=torch.float32).reshape(self.shape)
 
     def _choose(self, change: dict) -> None:
-        there = [[i, j] for i, j in self.silenced if j < self.num_heads]
-        if there != self.silenced:  # heads that a smaller number of heads does not have
+        there = self.silenced
+        if change["name"] == "model":  # its heads are others
+            there = []
+        elif change["name"] == "num_heads":
+            there = [[i, j] for i, j in there if j < self.num_heads]
+        if there != self.silenced:
             self.silenced = there  # comes back here
             return
         try:
-            self.show(*self._recompute(self))
+            self.show(Seen(*self._recompute(self)))
             self.message = ""
         except Exception as error:  # the learner's own functions run here: say it, stay usable
             self.message = f"{type(error).__name__}: {error}"
@@ -115,8 +157,9 @@ class Explorer(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, *rest = bundle if isinstance(bundle, tuple) else (bundle,)
-        alt = _alt(self.tokens, self.weights)
-        figure = grid_of_maps(self.weights)
+        marks = best_roles(self)
+        alt = " ".join(filter(None, [_alt(self.tokens, self.weights), _counted(marks), self.note]))
+        figure = grid_of_maps(self.weights, marks)
         data |= {"text/html": image_html(figure, alt), "text/plain": f"[Attention explorer: {alt}]"}
         return (data, *rest) if rest else data
 
@@ -126,7 +169,11 @@ def explore(
     weights: Tensor,
     recompute: Recompute | None = None,
     *,
+    scores: Mapping[str, Tensor] = MappingProxyType({}),
+    note: str = "",
+    title: str = "",
     sentence: str = "",
+    models: Sequence[str] = (),
     masks: Sequence[str] = (),
     head_counts: Sequence[int] = (),
     can_silence: bool = False,
@@ -135,12 +182,12 @@ def explore(
     """Open the explorer on one sentence.
 
     Args:
-        tokens: T words, 64 at most.
-        weights: (L, h, T, T), or (h, T, T) of a single layer.
-        recompute: gives tokens and weights for what is chosen in the explorer: its `sentence`,
+        tokens, weights, scores, note: as in `Seen`.
+        recompute: gives the same for what is chosen in the explorer: its `sentence`, `model`,
             `mask`, `num_heads`, `silenced`. Nothing can be chosen without it.
+        title: what this explorer shows, as its name on the page.
         sentence: the text that the tokens come from, if it can be typed over.
-        masks: names of masks to choose from, the first is in force.
+        models, masks: names to choose from, the first is in force.
         head_counts: numbers of heads to choose from; the one that `weights` has is in force.
         can_silence: whether single heads can be switched off.
         lenses: pairs (layer, head) to begin with.
@@ -148,103 +195,42 @@ def explore(
     Raises:
         ValueError: if the shapes do not fit, or there are too many tokens.
     """
-    tokens, weights = _checked(tokens, weights)
+    seen = Seen(*_checked(Seen(tokens, weights)), scores, note)
     explorer = Explorer(
         recompute,
+        title=f"Attention explorer: {title}" if title else "Attention explorer",
         sentence=sentence,
+        models=list(models),
+        model=models[0] if models else "",
         masks=list(masks),
         mask=masks[0] if masks else "",
         head_counts=list(head_counts),
-        num_heads=weights.shape[1],
+        num_heads=seen.weights.shape[1],
         can_silence=can_silence,
         lenses=[list(pair) for pair in lenses],
     )
-    explorer.show(tokens, weights)
+    explorer.show(seen)
     return explorer
 
 
-def explore_encoder(
-    sentence: str, lenses: Sequence[tuple[int, int]] = (), asking: str = "[CLS]"
-) -> Explorer:
-    """Open the explorer on a sentence and all 72 heads of the pretrained encoder.
-
-    The sentence can be typed over, and heads can be silenced: what later layers look at changes.
-
-    Args:
-        lenses: pairs (layer, head) to begin with; the last is shown large.
-        asking: the token to begin with.
-
-    Raises:
-        ModuleNotFoundError: if the encoder is not installed.
-        ValueError: if the sentence has more than 64 tokens, or no such token.
-    """
-    from attention_lab.encoder import load_encoder
-
-    encoder = load_encoder()
-
-    def run(sentence: str, silenced: Sequence[Sequence[int]] = ()) -> tuple[list[str], Tensor]:
-        on = torch.ones(len(encoder.layers), encoder.num_heads)
-        for layer, head in silenced:
-            on[layer, head] = 0
-        ids, lengths, tokens = encoder.tokenize([sentence])
-        return tokens[0], encoder.run(ids, lengths, on)[1][:, 0]
-
-    explorer = explore(
-        *run(sentence),
-        lambda explorer: run(explorer.sentence, explorer.silenced),
-        sentence=sentence,
-        can_silence=True,
-        lenses=lenses,
-    )
-    if asking not in explorer.tokens:
-        raise ValueError(f"{asking!r} is none of the tokens {explorer.tokens}")
-    explorer.query = explorer.tokens.index(asking)
-    if lenses:
-        explorer.layer, explorer.head = lenses[-1]
-    return explorer
+def best_roles(explorer: Explorer) -> dict[str, list[tuple[int, int]]]:
+    """The heads (layer, head) that each role fits best, with at least the threshold's score."""
+    if not explorer.roles:
+        return {}
+    best, which = torch.tensor(explorer.scores).max(0)  # (roles, L, h) -> (L, h)
+    found = best >= explorer.threshold
+    return {
+        role: [tuple(pair) for pair in (found & (which == number)).nonzero().tolist()]
+        for number, role in enumerate(explorer.roles)
+    }
 
 
-def explore_cuts(
-    attend: Callable, causal_mask: Callable, sentence: str, head_counts: Sequence[int]
-) -> Explorer:
-    """Open the explorer on the encoder's first layer, its width cut into more or fewer heads.
-
-    Args:
-        attend: a multi-head attention, `attend(x, w_q, w_k, w_v, w_o, num_heads, mask)`.
-        causal_mask: `causal_mask(num_tokens)`, for the choice of a mask.
-        head_counts: numbers of heads to choose from. The encoder's own is shown first, or the last.
-
-    Raises:
-        ModuleNotFoundError: if the encoder is not installed.
-        ValueError: if the sentence has more than 64 tokens, or whatever `attend` raises.
-    """
-    from attention_lab.encoder import load_encoder
-
-    encoder = load_encoder()
-    layer = encoder.layers[0]
-    # A coordinate that is always 1 lets a bias be one more row of its matrix.
-    w_q, w_k, w_v = (torch.cat([layer[f"w_{n}"], layer[f"b_{n}"][None]]) for n in "qkv")
-
-    first = encoder.num_heads if encoder.num_heads in head_counts else head_counts[-1]
-
-    def run(sentence: str, num_heads: int, mask: str) -> tuple[list[str], Tensor]:
-        ids, _, tokens = encoder.tokenize([sentence])
-        x = encoder.embed_tokens(ids)
-        x = torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)  # (1, T, D + 1)
-        allowed = causal_mask(x.shape[1]) if mask == CAUSAL else None
-        return tokens[0], attend(x, w_q, w_k, w_v, layer["w_o"], num_heads, allowed)[1][0]
-
-    return explore(
-        *run(sentence, first, NO_MASK),
-        lambda explorer: run(explorer.sentence, explorer.num_heads, explorer.mask),
-        sentence=sentence,
-        masks=(NO_MASK, CAUSAL),
-        head_counts=head_counts,
-    )
+def _counted(marks: dict[str, list[tuple[int, int]]]) -> str:
+    return "; ".join(f"heads marked “{role}”: {len(heads)}" for role, heads in marks.items())
 
 
-def _checked(tokens: Sequence[str], weights: Tensor) -> tuple[list[str], Tensor]:
-    weights = weights.detach().cpu().float()
+def _checked(seen: Seen) -> tuple[list[str], Tensor]:
+    tokens, weights = seen.tokens, seen.weights.detach().cpu().float()
     if weights.dim() == 3:
         weights = weights[None]
     size = len(tokens)

@@ -37,6 +37,7 @@ from attention_lab import encoder_heads, planted
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
 from attention_lab.sentences import OBJECT_MEANT, SENTENCES, SUBJECT_MEANT
+from attention_lab.widgets import explore_encoder
 from autograde import check, needs
 from mha_lib import roles
 
@@ -228,6 +229,23 @@ for letter, (layer, head) in encoder_heads.PICTURES.items():
         came[letter],
         f"{letter} is layer {layer}, head {head}. {said}",
     )
+
+# %% [markdown]
+# ### Try it: the roles on one sentence
+#
+# The same five scores, from your functions, on the one sentence that is shown. A head is marked with
+# the number of the role that fits it best. Move the line and watch the counts. Then type other
+# sentences: which marks stay on their heads, and which were there for one sentence only?
+
+# %%
+needs("roles.previous_token_score", "roles.first_token_score")
+explore_encoder(
+    "The cat drank the milk because it was thirsty.",
+    lenses=[encoder_heads.PICTURES["A"]],
+    asking="it",
+    score=lambda weights: encoder_heads.role_scores([weights], *measures),
+    title="roles by your own scores",
+)
 
 # %% [markdown]
 # ## A picture is not yet a role

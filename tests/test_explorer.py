@@ -1,13 +1,17 @@
 """The attention explorer: what it shows, what it refuses, and what stands in for it on a page."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from attention_lab.encoder import load_encoder
-from attention_lab.widgets import Seen, explore, explore_cuts, explore_encoder
+from attention_lab.encoder import load_encoder, pool
+from attention_lab.widgets import Seen, explore, explore_cuts, explore_encoder, explore_own
 from attention_lab.widgets.explorer import best_roles
 from solutions.attention import causal_mask
-from solutions.heads import multi_head_attention
+from solutions.block import feed_forward, layer_norm
+from solutions.heads import multi_head_attention, split_heads
+from solutions.mixing import ablate_heads
 
 SENTENCE = "The bird flew home because it was tired."
 WORDS = ["one", "two", "three"]
@@ -118,6 +122,46 @@ def test_the_first_layer_cut_as_it_was_trained_gives_the_models_own_weights():
     torch.testing.assert_close(explorer.weights, own, atol=1e-5, rtol=0)
     explorer.mask, explorer.num_heads = "causal", 6
     assert explorer.shape[:2] == [1, 6] and not explorer.weights.triu(1).any()
+
+
+def own(attend=multi_head_attention, **settings):
+    return explore_own(attend, split_heads, ablate_heads, SENTENCE, **settings)
+
+
+def test_the_learners_functions_give_the_encoders_own_weights_and_output():
+    encoder = load_encoder()
+    ids, lengths, _ = encoder.tokenize([SENTENCE])
+    on = torch.ones(6, 12)
+    explorer = own(
+        layer_norm=partial(layer_norm, eps=encoder.eps),
+        feed_forward=feed_forward,
+        causal_mask=causal_mask,
+        head_counts=(6, 12),
+    )
+    truth = encoder.run(ids, lengths, on)[1][:, 0]
+    torch.testing.assert_close(explorer.weights, truth, atol=1e-5, rtol=0)
+    assert "cosine 1.000" in explorer.note
+
+    explorer.silenced = [[0, 2], [0, 3], [4, 1]]
+    on[0, 2:4] = on[4, 1] = 0
+    hidden, without = encoder.run(ids, lengths, on)
+    torch.testing.assert_close(explorer.weights, without[:, 0], atol=1e-5, rtol=0)
+    cosine = (pool(hidden, lengths) * encoder.sentence_embeddings([SENTENCE])).sum()
+    assert f"cosine {cosine:.3f}" in explorer.note and cosine < 0.999
+
+    explorer.mask = "causal"
+    assert not explorer.weights.triu(1).any()
+    explorer.num_heads = 6
+    assert explorer.shape[:2] == [6, 6] and "cosine 1.000" not in explorer.note
+
+
+def test_every_choice_goes_through_the_functions_that_were_given():
+    def uniform(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
+        size = x.shape[1]
+        return x[..., :-1] * 0, torch.full((1, num_heads, size, size), 1 / size)
+
+    explorer = own(attend=uniform)
+    assert torch.equal(explorer.weights, torch.full_like(explorer.weights, 1 / 11))
 
 
 def test_a_page_without_widgets_gets_a_picture_with_a_description():

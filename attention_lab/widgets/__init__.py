@@ -1,7 +1,7 @@
 """What a notebook lets people move: the attention explorer, and figures that follow controls."""
 
-from .encoders import explore_cuts, explore_encoder
+from .encoders import explore_cuts, explore_encoder, explore_own
 from .explorer import Seen, explore
 from .follow import follow
 
-__all__ = ["Seen", "explore", "explore_cuts", "explore_encoder", "follow"]
+__all__ = ["Seen", "explore", "explore_cuts", "explore_encoder", "explore_own", "follow"]

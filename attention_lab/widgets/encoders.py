@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from attention_lab.encoder import load_encoder
+from attention_lab.blocks import post_norm_block
+from attention_lab.encoder import load_encoder, pool
 
 from .explorer import Explorer, Seen, explore
 
@@ -51,6 +53,82 @@ def explore_encoder(
         scores=scores,
         title=title,
         sentence=sentence,
+        can_silence=True,
+        lenses=lenses,
+    )
+    return _begin(explorer, lenses, asking)
+
+
+def explore_own(
+    attend: Callable,
+    split_heads: Callable,
+    ablate_heads: Callable,
+    sentence: str,
+    *,
+    layer_norm: Callable | None = None,
+    feed_forward: Callable | None = None,
+    causal_mask: Callable | None = None,
+    head_counts: Sequence[int] = (),
+    lenses: Sequence[tuple[int, int]] = (),
+    asking: str = "[CLS]",
+    title: str = "an encoder run by your functions",
+) -> Explorer:
+    """Open the explorer on the pretrained encoder, run by given functions; all choices go there.
+
+    A silenced head goes through `ablate_heads`, another number of heads cuts every layer anew. A
+    note says how far the model's output has moved.
+
+    Args:
+        attend: `heads.multi_head_attention`, without biases.
+        split_heads, ablate_heads: as in `heads` and `mixing`.
+        layer_norm: (x, weight, bias) -> x-shaped; None takes PyTorch's, with the model's ε.
+        feed_forward: as in `block`; None takes PyTorch's.
+        causal_mask: `causal_mask(num_tokens)`, for a choice of masks.
+        head_counts: numbers of heads to choose from, the encoder's own among them.
+        lenses, asking, title: as for `explore_encoder`.
+
+    Raises:
+        ModuleNotFoundError: if the encoder is not installed.
+        ValueError: if the sentence has more than 64 tokens or no such token, or whatever the given
+            functions raise.
+    """
+    encoder = load_encoder()
+    norm = layer_norm or (lambda x, w, b: F.layer_norm(x, x.shape[-1:], w, b, encoder.eps))
+    feed = feed_forward or (lambda x, w_in, b_in, w, b: F.gelu(x @ w_in + b_in) @ w + b)
+
+    @torch.no_grad()
+    def run(sentence: str, mask: str, num_heads: int, silenced: Sequence[Sequence[int]]) -> Seen:
+        ids, lengths, tokens = encoder.tokenize([sentence])
+        allowed = causal_mask(ids.shape[1]) if mask == CAUSAL else None
+        x, kept = encoder.embed_tokens(ids), []
+        for number, params in enumerate(encoder.layers):
+            off = [head for layer, head in silenced if layer == number]
+
+            def attention(x, w_q, w_k, w_v, w_o, num_heads, mask, off=off):
+                out, weights = attend(x, w_q, w_k, w_v, w_o, num_heads, mask)
+                kept.append(weights[0])
+                if off:
+                    head_out = weights @ split_heads(x @ w_v, num_heads)  # (1, h, T, d)
+                    out = ablate_heads(head_out, w_o, off)
+                return out, weights
+
+            x = post_norm_block(attention, norm, feed)(x, params, num_heads, allowed)
+        same = (pool(x, lengths) * encoder.sentence_embeddings([sentence])).sum().item()
+        note = (
+            f"The model's output for this sentence: cosine {same:.3f} with the unchanged model's."
+        )
+        return Seen(tokens[0], torch.stack(kept), note=note)
+
+    tokens, weights, _, note = run(sentence, NO_MASK, encoder.num_heads, [])
+    explorer = explore(
+        tokens,
+        weights,
+        lambda chosen: run(chosen.sentence, chosen.mask, chosen.num_heads, chosen.silenced),
+        note=note,
+        title=title,
+        sentence=sentence,
+        masks=(NO_MASK, CAUSAL) if causal_mask else (),
+        head_counts=head_counts,
         can_silence=True,
         lenses=lenses,
     )

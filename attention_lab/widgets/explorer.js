@@ -98,15 +98,15 @@ class View {
 
   menu(label, names, chosen) {
     if (this.model.get(names).length < 2) return [];
-    const choice = make("select", { onchange: (event) => this.set({ [chosen]: event.target.value }) });
+    const choice = make("select", { "aria-label": label, onchange: (event) => this.set({ [chosen]: event.target.value }) });
     for (const name of this.model.get(names)) choice.append(make("option", { value: name, selected: name === this.model.get(chosen) }, name));
     return [make("label", {}, `${label} `, choice)];
   }
 
   slider(label, max, value, words, act) {
-    const shown = make("output", {}, words(value));
+    const shown = make("span", { "aria-hidden": "true" }, words(value));
     const slider = make("input", {
-      type: "range", min: 0, max, value, "aria-valuetext": words(value),
+      type: "range", min: 0, max, value, "aria-label": label, "aria-valuetext": words(value),
       oninput: () => {
         const at = Number(slider.value);
         shown.textContent = words(at);
@@ -120,7 +120,7 @@ class View {
   sentenceBox() {
     const send = () => this.set({ sentence: box.value.trim() || this.model.get("sentence") });
     const box = make("input", {
-      type: "text", size: 48, value: this.model.get("sentence"),
+      type: "text", size: 48, "aria-label": "Sentence", value: this.model.get("sentence"),
       onkeydown: (event) => { if (event.key === "Enter") send(); },
     });
     return make("span", {}, make("label", {}, "Sentence ", box), " ", make("button", { type: "button", onclick: send }, "Look"));

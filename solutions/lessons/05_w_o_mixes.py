@@ -38,9 +38,9 @@ from ipywidgets import Checkbox
 from attention_lab import splitting, without_w_o, writes
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
-from attention_lab.widgets import follow
+from attention_lab.widgets import explore_own, follow
 from autograde import check, needs
-from mha_lib import mixing
+from mha_lib import attention, heads, mixing
 
 # %% [markdown]
 # ## Predict
@@ -300,6 +300,28 @@ outcome(
 # five. (All of this is about given outputs of the heads. Each head's own output is anything but
 # linear in x: its weights come from a softmax.)
 #
+# ### Try it: leave heads of a real model out
+#
+# The small encoder of notebook 0, its attention run by your `multi_head_attention`. "Silence this
+# head" computes that layer's output with your `ablate_heads`. Silence a head of layer 0: the other
+# heads of layer 0 keep their maps, those of later layers change. (Behind the last layer there is no
+# other; the line above the maps says how far the model's output has moved.)
+
+# %%
+needs("attention.causal_mask", "heads.split_heads", "heads.multi_head_attention")
+needs("mixing.ablate_heads")
+explore_own(
+    heads.multi_head_attention,
+    heads.split_heads,
+    mixing.ablate_heads,
+    "The bird flew home because it was tired.",
+    causal_mask=attention.causal_mask,
+    lenses=[(0, 2)],
+    asking="it",
+    title="heads to leave out",
+)
+
+# %% [markdown]
 # ## Measure: does its absence cost anything?
 #
 # Now the honest question. If $W_O$ is a linear map and what reads the layer starts with a linear

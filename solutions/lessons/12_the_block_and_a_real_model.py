@@ -38,8 +38,9 @@ from attention_lab import blocks, fused, splitting
 from attention_lab.encoder import load_encoder, pool
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import explore_own
 from autograde import check, needs
-from mha_lib import attention, block, heads
+from mha_lib import attention, block, heads, mixing
 
 # %% [markdown]
 # ## Predict
@@ -384,6 +385,30 @@ outcome(
     2,
     f"Every shape fits, nothing complains, and the cosines fall to {six.min():.2f} to {six.max():.2f}. The number "
     "of heads is in no matrix; only the configuration knows it.",
+)
+
+# %% [markdown]
+# ### Try it: the weights in your own code
+#
+# Six layers of twelve heads, computed just now by your functions from `softmax` up. Cut every layer
+# into another number of heads, put on your causal mask, silence a head (your `ablate_heads` of
+# [notebook 5](05_w_o_mixes.ipynb) leaves it out): all weights are computed anew, and the line above
+# the maps says how far the output has moved.
+
+# %%
+needs("attention.causal_mask", "heads.split_heads", "heads.multi_head_attention")
+needs("mixing.ablate_heads", "block.layer_norm", "block.feed_forward")
+explore_own(
+    heads.multi_head_attention,
+    heads.split_heads,
+    mixing.ablate_heads,
+    "The bird flew home because it was tired.",
+    layer_norm=partial(block.layer_norm, eps=encoder.eps),
+    feed_forward=block.feed_forward,
+    causal_mask=attention.causal_mask,
+    head_counts=(1, 2, 3, 4, 6, 8, 12, 16, 24),
+    lenses=[(3, 1)],
+    asking="it",
 )
 
 # %% [markdown]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .device import best_device
 
-PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "jupyterlab", "nbgrader")
+NEEDED = ("torch", "numpy", "matplotlib", "ipywidgets")
+PACKAGES = (*NEEDED, "jupyterlab", "nbgrader")  # the last two are not there in every kernel
 COURSE = "multi-head-attention-course"
 SENTENCE = "the bird flew home because it was tired"
 STRENGTH = 4.0  # the score of a match; no match scores 0
@@ -54,7 +55,7 @@ def machine_problems(library: Path) -> list[str]:
             problems.append(
                 f"The folder {folder.name} cannot be written, so {use} cannot be saved."
             )
-    missing = [name for name in PACKAGES if _version(name) == "missing"]
+    missing = [name for name in NEEDED if _version(name) == "missing"]
     if missing:
         problems.append(
             f"Not installed: {', '.join(missing)}. Install the course's packages again."

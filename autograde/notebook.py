@@ -116,6 +116,7 @@ def load_ipython_extension(shell) -> None:
     sys.meta_path[:] = [f for f in sys.meta_path if not isinstance(f, LibraryFinder)]
     sys.meta_path.insert(0, LibraryFinder(find_library(Path.cwd())))
     shell.run_line_magic("load_ext", "autoreload")
+    shell.run_line_magic("autoreload", "2")  # all that IPython 7 of Colab understands
     shell.run_line_magic("autoreload", "2 --hide-errors")  # the next check shows them
     if SESSION in os.environ:  # JupyterLab is there, and tells which notebook this is
         from attention_lab.board import open_board

@@ -11,15 +11,18 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+import bootstrap
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_environment_yml_is_thin():
-    """Python, pip and this project: dependencies are listed in pyproject.toml alone."""
+    """Python, pip and this project, with the lock: pyproject.toml alone lists dependencies."""
     dependencies = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     python, pip, inside = dependencies
     assert re.fullmatch(r"python=3\.\d+", python) and pip == "pip"
-    assert inside == {"pip": ["-e ."]}
+    cpu_wheel = f"--extra-index-url {bootstrap.CPU_INDEX}"
+    assert inside == {"pip": ["--constraint requirements.lock", cpu_wheel, "-e ."]}
 
 
 def test_the_lock_pins_every_dependency_and_is_what_is_installed():
@@ -47,8 +50,5 @@ def test_an_old_python_gets_a_sentence():
     assert "Traceback" not in done.stderr
 
 
-def test_an_unreachable_index_is_given_up_at_once(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    import bootstrap
-
+def test_an_unreachable_index_is_given_up_at_once():
     assert bootstrap.reachable("http://127.0.0.1:9/whl/cpu/torch/") is False

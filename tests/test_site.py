@@ -16,8 +16,7 @@ from browser import headless_browser, page_on, screenshot
 from test_build import secrets
 
 from autograde.build import running, site
-from autograde.build.files import lessons
-from autograde.build.lessons import notebook_from_lesson
+from autograde.build.files import learners_notebook, lessons
 from autograde.build.site.links import with_links
 from autograde.build.site.notebook import notebook_body
 from autograde.build.site.page import page as whole_page
@@ -187,7 +186,7 @@ def test_every_function_is_documented_without_its_body(built):
 
 def test_the_same_content_is_not_run_again_and_other_content_is(built, monkeypatch):
     monkeypatch.setattr(running, "run_notebook", lambda *_, **__: pytest.fail("it ran again"))
-    notebooks = {path.stem: notebook_from_lesson(path) for path in lessons() if path.stem in RUN}
+    notebooks = {path.stem: learners_notebook(path) for path in lessons() if path.stem in RUN}
     again = site.solved_runs(notebooks, built.cache)
     assert all(any(cell.get("outputs") for cell in again[name].cells) for name in RUN)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("a", id="1")])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nbformat import NotebookNode
 from safetensors.torch import load
 
 from autograde import hints
@@ -12,6 +13,7 @@ from autograde.exercises import EXERCISES
 
 from .concept_map import concept_map
 from .hints import recorded_hints
+from .hosted import public_address, with_hosts
 from .lessons import notebook_from_lesson, notebook_text
 from .records import recorded_files
 from .strip import strip_module
@@ -29,6 +31,16 @@ def lessons() -> list[Path]:
     return sorted(LESSONS.glob("[0-9][0-9]_*.py"))
 
 
+def notebook_path(lesson: Path) -> str:
+    """Where a lesson's notebook lies in the repository."""
+    return f"notebooks/{lesson.stem}.ipynb"
+
+
+def learners_notebook(lesson: Path) -> NotebookNode:
+    """The notebook that lies in the repository and on the site."""
+    return with_hosts(notebook_from_lesson(lesson), notebook_path(lesson), public_address())
+
+
 def stub(module: str) -> str:
     """The learner's version of one module."""
     return strip_module((ROOT / "solutions" / f"{module}.py").read_text(encoding="utf-8"))
@@ -40,7 +52,7 @@ def built_files() -> dict[str, str | bytes]:
     for module in MODULE_NAMES:
         files[f"mha_lib/{module}.py"] = stub(module)
     for lesson in lessons():
-        files[f"notebooks/{lesson.stem}.ipynb"] = notebook_text(notebook_from_lesson(lesson))
+        files[notebook_path(lesson)] = notebook_text(learners_notebook(lesson))
     files["docs/concept_map.md"] = concept_map(lessons())
     recorded = {**recorded_files(), hints.FILE: recorded_hints()}
     for name, content in recorded.items():

@@ -20,8 +20,7 @@ from autograde.journal import write_whole
 from autograde.nbgrader.formulas import markdown_with_formulas
 
 from ..concept_map import CoreIdea, concept_map, core_idea
-from ..files import MODULE_NAMES, ROOT, lessons
-from ..lessons import notebook_from_lesson
+from ..files import MODULE_NAMES, ROOT, learners_notebook, lessons
 from ..running import kept_run, solved_run
 from .api import api_body
 from .links import with_links, with_pictures
@@ -69,7 +68,7 @@ def site_pages(*, run: Collection[str] | None, cache: Path) -> dict[str, str]:
     if unknown := set(run or ()) - {lesson.stem for lesson in lessons()}:
         raise AutogradeError(f"There is no notebook {', '.join(sorted(unknown))}.")
     ideas = {lesson.stem: core_idea(lesson) for lesson in lessons()}
-    notebooks = {lesson.stem: notebook_from_lesson(lesson) for lesson in lessons()}
+    notebooks = {lesson.stem: learners_notebook(lesson) for lesson in lessons()}
     wanted = [name for name in notebooks if run is None or name in run]
     notebooks |= solved_runs({name: notebooks[name] for name in wanted}, cache)
     known = _known_pages(ideas.values())

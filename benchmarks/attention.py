@@ -92,8 +92,10 @@ def contenders(size: Size, names: Sequence[str] = (*CONTENDERS, FLOOR)) -> dict[
     weights = [normal(*shape, std=shape[0] ** -0.5) for shape in shapes]
     turned = [w.T.contiguous() for w in weights]  # (out, in), as nn.Linear keeps them
     mine = [w.T for w in turned] if size.out_in else weights
-    x, decoding = normal(size.batch, size.num_tokens, D), size.kind == KINDS[2]
-    before, new = (x[:, :-1], x[:, -1:].clone()) if decoding else (x[:, :0], x)
+    x = normal(size.batch, size.num_tokens, D)
+    before, new = x[:, :0], x
+    if size.kind == KINDS[2]:  # the new token's memory is its own, as that of a layer's output is
+        before, new = x[:, :-1], x[:, -1:].clone(memory_format=torch.contiguous_format)
     make = {
         READABLE: lambda: _run(_readable(size, before, weights), new, weights, size),
         FUSED: lambda: _run(_fused(size, before, weights), new, mine, size),

@@ -16,6 +16,7 @@ from oracles import (
     normal,
     weight,
 )
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from attention_lab import fused
 from solutions import fused as exported
@@ -136,6 +137,25 @@ def test_steps_with_a_cache_equal_the_whole_sequence(steps, kv_heads, dtype, dev
     ]
     assert cache.length == T
     assert error(torch.cat(parts, 1), whole.double().cpu()) < LIMITS[dtype]
+
+
+def test_a_token_cut_out_of_a_sequence_meets_the_weights_as_a_matrix():
+    """It keeps the sequence's strides; x @ w would be a batch of products, on copied weights."""
+    x, *w = normal(1, T, 12), *layer_weights(12, 3, 4).values()
+    products = []
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+            products.append(op)
+            return op(*args, **(kwargs or {}))
+
+    with Calls():
+        fused.multi_head_attention(x[:, 3:4], *w, 3)
+    mm, bmm = torch.ops.aten.mm.default, torch.ops.aten.bmm.default
+    assert products.count(mm) == 4 and bmm not in products
+    with Calls():
+        x[:, 3:4] @ w[0]
+    assert bmm in products
 
 
 def test_a_full_cache_says_so_and_stays_as_it_was():

@@ -182,7 +182,8 @@ def test_the_wheel_holds_no_solution(tmp_path):
     assert not [n for n in names if n.startswith(("autograde/exercises/", "autograde/build/"))]
     data = {"autograde/recorded/heads.json", "attention_lab/model_cards.json"}
     assert data | {"attention_lab/widgets/explorer.js"} <= set(names)
-    assert any(n.endswith("etc/jupyter/nbgrader_config.json") for n in names)
+    for name in ("nbgrader_config.json", "jupyter_server_config.d/autograde.json"):
+        assert any(n.endswith(f"etc/jupyter/{name}") for n in names)
 
 
 def test_a_learners_installation_checks_and_says_what_it_cannot_do(tmp_path, make_submission):

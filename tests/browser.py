@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -109,3 +110,23 @@ def screenshot(page, name: str, **settings) -> None:
     """
     folder = Path(os.environ.get("TEST_ARTEFACTS", ROOT / "test-artefacts"))
     page.screenshot(path=folder / f"{name}.png", **settings)
+
+
+@contextmanager
+def pulse(server: str) -> Iterator[list[float]]:
+    """Ask the server something light all the while; gives the seconds that each answer took."""
+    waits, over = [], threading.Event()
+
+    def ask():
+        while not over.wait(0.02):
+            started = time.monotonic()
+            urllib.request.urlopen(f"{server}/api").close()
+            waits.append(time.monotonic() - started)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield waits
+    finally:
+        over.set()
+        asking.join()

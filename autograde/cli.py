@@ -129,7 +129,10 @@ def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode)
             journal.close(remove=not faults)
         results = {path: one.exercises for path, one in graded.items()}
         if len(results) == 1:
-            _print_messages(next(iter(results.values())).values())
+            (only,) = results.values()
+            _print_messages(r for r in only.values() if r.status != "missing")
+            if unwritten := [r.exercise for r in only.values() if r.status == "missing"]:
+                console.print(f"Not written yet: {', '.join(unwritten)}.\n", highlight=False)
         console.print(class_table(results))
         for table in summary_tables(results, len(faults)):
             console.print(table)

@@ -58,14 +58,16 @@ def result_html(result: ExerciseResult, source: str | None = None) -> str:
 
 
 def results_table(results: dict[str, ExerciseResult], title: str) -> Table:
-    """A line an exercise, for the terminal."""
+    """A line an exercise, for a terminal of 80 columns; a known mistake has a line of its own."""
     table = Table(title=title, title_justify="left")
-    for column in ("exercise", "points", "outcome", "known mistake"):
-        table.add_column(column, justify="right" if column == "points" else "left", overflow="fold")
+    table.add_column("exercise", no_wrap=True)
+    table.add_column("points", justify="right")
+    table.add_column("outcome", overflow="fold")
     for result in results.values():
         outcome = f"{SIGNS[result.status]} {WORDS[result.status]}"
-        points = f"{result.score:g}/{result.max_score:g}"
-        table.add_row(result.exercise, points, outcome, result.misconception or "")
+        if result.misconception:
+            outcome += f":\n{result.misconception}"
+        table.add_row(result.exercise, f"{result.score:g}/{result.max_score:g}", outcome)
     return table
 
 

@@ -274,20 +274,6 @@ def router_by_sorting(x, w_gate, k, renormalize=True):
     return torch.exp(F.log_softmax(logits, -1))[..., :k], indices[..., :k]
 
 
-def _unpack_by_loop(packed, num_heads):
-    batch, num_tokens, width = packed.shape
-    d = width // 3 // num_heads
-
-    def part(number):
-        first = number * num_heads * d
-        return loop(
-            (batch, num_heads, num_tokens, d),
-            lambda b, i, t, c: packed[b, t, first + i * d + c].item(),
-        )
-
-    return part(0), part(1), part(2)
-
-
 def parameters(*layers):
     return sum(p.numel() for layer in layers for p in layer.parameters())
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,18 @@ def test_grade_writes_the_promised_json(make_submission, solution, tmp_path):
 def test_grade_json_to_stdout_is_only_json(make_submission):
     done = autograde("grade", make_submission(), "--json", "-", "--workers", 1)
     assert len(json.loads(done.stdout)[0]["exercises"]) == len(EXERCISES)
+
+
+def test_a_table_breaks_no_name_in_a_terminal_of_80_columns(make_submission, monkeypatch):
+    monkeypatch.setitem(ENV, "COLUMNS", "80")
+    done = autograde("check", "--lib", make_submission(solved=False) / "mha_lib")
+    assert {*EXERCISES} <= {*re.findall(r"[a-z]+\.\w+", done.stdout)}
+
+
+def test_what_is_not_written_is_listed_in_one_sentence(make_submission):
+    done = autograde("grade", make_submission(solved=False))
+    assert done.stdout.count("Not written yet:") == 1 and "NotImplementedError" not in done.stdout
+    assert done.stdout.count("heads.split_heads") == 1
 
 
 def test_hints_unfold_one_after_another():

@@ -14,6 +14,7 @@ import struct
 import sys
 import sysconfig
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from . import landlock, seccomp
@@ -34,15 +35,14 @@ def confine(limits: Limits, *, sandboxed: bool) -> None:
     Raises:
         OSError: if a layer cannot be put on.
     """
-    cut_paths()
-    os.environ.clear()
+    prepare()
     if hasattr(os, "register_at_fork"):  # a copy of this process would answer a second time
         os.register_at_fork(after_in_child=lambda: os._exit(1))
     _bound(limits)
     if not sandboxed:
         die_with_the_parent()
         return
-    readable = readable_paths(sys.path)
+    readable = readable_paths(tuple(sys.path))
     _become_somebody_else(readable)
     die_with_the_parent()  # changing the user would undo it
     libc = ctypes.CDLL(None, use_errno=True)
@@ -54,13 +54,18 @@ def confine(limits: Limits, *, sandboxed: bool) -> None:
     seccomp.apply()
 
 
-def cut_paths() -> None:
-    """Take the repository, with the reference, off the places that `import` looks at."""
+def prepare() -> None:
+    """Take the repository, with the reference, off the places that `import` looks at.
+
+    The warm process does it once, so that there is next to nothing left to do in its forks.
+    """
     package = sys.modules[__package__]
     if not is_installed():
         sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
         package.__path__ = []
     sys.path_importer_cache.clear()
+    os.environ.clear()
+    readable_paths(tuple(sys.path))
 
 
 def is_installed() -> bool:
@@ -68,7 +73,8 @@ def is_installed() -> bool:
     return ROOT.name in ("site-packages", "dist-packages")
 
 
-def readable_paths(search: list[str]) -> list[Path]:
+@cache
+def readable_paths(search: tuple[str, ...]) -> list[Path]:
     """What Python and PyTorch may still want to read after they are imported.
 
     Args:

@@ -162,5 +162,7 @@ def load_module(module: str) -> ModuleType:
 
 
 def _take_out() -> dict[str, ModuleType]:
+    if PACKAGE not in sys.modules:  # and so no module of it; a look at a thousand names is not free
+        return {}
     names = [name for name in sys.modules if name == PACKAGE or name.startswith(PACKAGE + ".")]
     return {name: sys.modules.pop(name) for name in names}

@@ -201,11 +201,11 @@ def _unshare() -> list[list[str]]:
     return [*as_root, [program, "--user", "--map-current-user", *common]]
 
 
-def _search_path() -> list[str]:
+def _search_path() -> tuple[str, ...]:
     """`sys.path` as the warm process has it; ours may hold the working directory and more."""
     code = "import json, sys; print(json.dumps(sys.path))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
-    return json.loads(done.stdout)
+    return tuple(json.loads(done.stdout))
 
 
 def _interpreter() -> list[Path]:

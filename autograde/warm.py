@@ -8,6 +8,7 @@ Runners are named by the number that they have for the warm process, which may l
 namespace of its own: so it is the warm process that waits for them and kills them.
 """
 
+import gc
 import json
 import os
 import signal
@@ -114,7 +115,10 @@ class Nursery:
 def main() -> None:
     """The warm process: import, then fork on request until the grader is gone."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    from . import runner
+    from . import confine, runner
+
+    confine.prepare()
+    gc.freeze()  # a collection in a fork would copy all that is here, page by page
 
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, 4096, 2)

@@ -9,12 +9,12 @@ from . import sandbox as sandboxes
 from .errors import AutogradeError
 from .exercises import EXERCISES
 from .exercises.entry import record
-from .judge import judge
+from .judge import conclude
 from .limits import Limits
 from .loading import PACKAGE, read_package
-from .records import RecordedCase, RecordedExercise
+from .records import RecordedExercise
 from .results import ExerciseResult
-from .session import Session
+from .session import Session, pack_calls
 from .source import library_remark
 
 
@@ -82,17 +82,21 @@ def grade_library(
     results, mode = {}, sandboxes.choose(sandbox)
     with Session(library, plan, limits or Limits(), mode) as session:
         for name in plan:
-            results[name] = _grade(hidden(name, seed), session)
+            results[name] = _grade(name, seed, session)
             if not results[name].passed:
                 session.stand_in(name, EXERCISES[name].reference)
     return {name: _with_remark(results[name], library) for name in wanted}
 
 
-def _grade(exercise: RecordedExercise, session: Session) -> ExerciseResult:
-    def call(case: RecordedCase):
-        return session.call(exercise.name, case.args)
+def _grade(name: str, seed: int, session: Session) -> ExerciseResult:
+    exercise = hidden(name, seed)
+    outcomes = session.calls(name, _request(name, seed), len(exercise.cases))
+    return conclude(exercise, outcomes, lambda case: session.call(name, case.args))
 
-    return judge(exercise, call)
+
+@cache
+def _request(name: str, seed: int) -> bytes:
+    return pack_calls(name, [case.args for case in hidden(name, seed).cases])
 
 
 def _with_remark(result: ExerciseResult, library: Mapping[str, bytes]) -> ExerciseResult:

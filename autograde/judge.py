@@ -28,6 +28,11 @@ def judge(exercise: RecordedExercise, call: Call) -> ExerciseResult:
         outcomes.append(call(case))
         if outcomes[-1].final:
             break
+    return conclude(exercise, outcomes, call)
+
+
+def conclude(exercise: RecordedExercise, outcomes: list[Outcome], call: Call) -> ExerciseResult:
+    """Grade outcomes; `call` is for what they leave open."""
     result = verdict(exercise, outcomes)
     if result.status == "failed" and result.score == 0 and not result.misconception:
         return _with_habit(result, habit(exercise, outcomes, call))

@@ -10,7 +10,9 @@ Then come requests, all plain values:
 
     {"load": module}                      -> {"loaded": True} or {"error": …}
     {"stand_in": ["module.function", …]}  -> {"loaded": True}; these functions now ask the grader
-    {"call": "module.function", "args"}   -> {"value": …, "changed": […]} or {"error": …}
+    {"call": "module.function", "cases": [args, …]}
+                                          -> {"value": …, "changed": […]} or {"error": …} for each,
+                                          up to the first that says the same of all others
 
 While it works on a call, it may send {"ask": "module.function", "args", "kwargs"} for a function
 that the grader stands in for, and gets {"value": …} or {"error": …} back.
@@ -18,6 +20,7 @@ that the grader stands in for, and gets {"value": …} or {"error": …} back.
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -46,7 +49,8 @@ def main() -> None:
     finder = TextFinder(FOLDER, texts)
     with library(finder):
         while True:
-            send(sink, _answer(receive(source), finder, source, sink))
+            for answer in _answers(receive(source), finder, source, sink):
+                send(sink, answer)
 
 
 def _confine(start: dict) -> str | None:
@@ -73,20 +77,26 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
     return os.fdopen(mine[0], "rb"), os.fdopen(mine[1], "wb")
 
 
-def _answer(request: dict, finder: TextFinder, source: BinaryIO, sink: BinaryIO) -> dict:
+def _answers(
+    request: dict, finder: TextFinder, source: BinaryIO, sink: BinaryIO
+) -> Iterator[dict[str, Any]]:
     match request:
         case {"load": str(exercise)}:
             found = find_function(exercise, finder)
-            return _describe(found) if isinstance(found, Outcome) else {"loaded": True}
+            yield _describe(found) if isinstance(found, Outcome) else {"loaded": True}
         case {"stand_in": list(names)}:
             for name in names:
                 _stand_in(name, source, sink)
-            return {"loaded": True}
-        case {"call": str(exercise), "args": dict(args)}:
+            yield {"loaded": True}
+        case {"call": str(exercise), "cases": list(cases)}:
             found = find_function(exercise, finder)
-            outcome = found if isinstance(found, Outcome) else invoke(found, args, FOLDER)
-            return _describe(outcome)
-    raise ValueError("no such request")
+            for args in cases:
+                outcome = found if isinstance(found, Outcome) else invoke(found, args, FOLDER)
+                yield _describe(outcome)
+                if outcome.final:
+                    return
+        case _:
+            raise ValueError("no such request")
 
 
 def _describe(outcome: Outcome) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _nursery(mode: str) -> warm.Nursery:
     return _nurseries[mode]
 
 
-def stop(process: Process) -> None:
+def kill(process: Process) -> None:
     """Kill a runner and whatever it started."""
     if isinstance(process, subprocess.Popen) and hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
@@ -139,6 +139,11 @@ def stop(process: Process) -> None:
     with suppress(OSError):  # a warm process that is gone took its runners with it
         process.kill()
         process.wait()
+
+
+def stop(process: Process) -> None:
+    """Kill a runner and close its pipes."""
+    kill(process)
     for stream in (process.stdin, process.stdout):
         with suppress(OSError):  # what was left to write has nowhere to go
             stream.close()

@@ -1,9 +1,10 @@
 """The trusted side of the pipe: one submission in one runner, started again when it breaks."""
 
+import math
+import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLate
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from itertools import islice
 from typing import Any
@@ -15,7 +16,7 @@ from .calls import CallError, Outcome
 from .errors import GraderFault
 from .limits import Limits
 from .pipe import receive, send
-from .values import BadMessage, parts
+from .values import BadMessage, pack, parts
 
 LARGEST_QUESTION = 20_000  # numbers in what a runner asks about: no case of the course needs more
 LONGEST = 256  # of each of its dimensions
@@ -31,6 +32,51 @@ class Stopped(Exception):
         self.outcome = Outcome(stopped=why, timed_out=timed_out)
 
 
+class Watchdog:
+    """Ends a process whose time is up: then whoever waits for its pipe finds that closed.
+
+    One thread for all exchanges with a process: to hand each to a thread of its own, which could be
+    left waiting, takes longer than the exchange.
+    """
+
+    def __init__(self, end: Callable[[], None]):
+        self.end, self.late, self.over = end, False, False
+        self.deadline = self.asleep_until = math.inf
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    def _watch(self) -> None:
+        with self.changed:
+            while not self.over and not self.late:
+                self.asleep_until = self.deadline
+                pause = self.deadline - time.monotonic()
+                self.late = pause <= 0
+                if not self.late:
+                    self.changed.wait(min(pause, threading.TIMEOUT_MAX))
+        if self.late:
+            self.end()
+
+    @contextmanager
+    def allow(self, seconds: float) -> Iterator[None]:
+        """Within the block the process has so much time."""
+        with self.changed:
+            self.deadline = time.monotonic() + seconds
+            if self.deadline < self.asleep_until:
+                self.changed.notify()
+        try:
+            yield
+        finally:
+            self.deadline = math.inf
+
+    def close(self) -> None:
+        """End the watch; afterwards `late` tells whether time was up."""
+        with self.changed:
+            self.over = True
+            self.changed.notify()
+        self.thread.join()
+
+
 class Runner:
     """One runner process, up to the moment it breaks a bound."""
 
@@ -40,21 +86,19 @@ class Runner:
             self.process = sandbox.start(mode)
         except OSError as error:
             raise GraderFault(f"No process for submitted code could be started: {error}") from None
-        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.watchdog = Watchdog(lambda: sandbox.kill(self.process))
         self._hand_shake(mode != sandbox.OFF)
         texts = {name: text.decode("latin-1") for name, text in library.items()}  # any bytes
-        self._wait(lambda: send(self.process.stdin, {"library": texts}), sandbox.START_SECONDS)
+        self.send(pack({"library": texts}), sandbox.START_SECONDS)
 
     def _hand_shake(self, sandboxed: bool) -> None:
         """Make sure that the sandbox holds before the runner gets a line of the submission."""
         start = {"limits": asdict(self.limits), "sandboxed": sandboxed}
-
-        def exchange():
-            send(self.process.stdin, start)
-            return receive(self.process.stdout)
-
         try:
-            match self._wait(exchange, sandbox.START_SECONDS):
+            with self._bounded(sandbox.START_SECONDS):
+                send(self.process.stdin, start)
+                answer = receive(self.process.stdout)
+            match answer:
                 case {"ready": True}:
                     return
                 case {"fault": str(why)}:
@@ -66,7 +110,22 @@ class Runner:
             raise GraderFault(f"The runner for submitted code did not start: {stopped}") from None
 
     def ask(self, request: dict, seconds: float, answers: Mapping[str, Callable]) -> Outcome:
-        """Send one request and read its answer.
+        """Send one request and read its reply: see `reply`."""
+        self.send(pack(request), seconds)
+        return self.reply(seconds, answers)
+
+    def send(self, message: bytes, seconds: float) -> None:
+        """Send a packed request.
+
+        Raises:
+            Stopped: if the runner breaks a bound; it is closed then.
+        """
+        with self._bounded(seconds):
+            self.process.stdin.write(message)
+            self.process.stdin.flush()
+
+    def reply(self, seconds: float, answers: Mapping[str, Callable]) -> Outcome:
+        """Read the next reply.
 
         Args:
             seconds: wall time for all of it.
@@ -75,36 +134,37 @@ class Runner:
         Raises:
             Stopped: if the runner breaks a bound; it is closed then.
         """
-        return self._wait(lambda: self._exchange(request, answers), seconds)
-
-    def _exchange(self, request: dict, answers: Mapping[str, Callable]) -> Outcome:
         asked = set()
-        send(self.process.stdin, request)
-        while True:
-            message = receive(self.process.stdout)
-            if sum(1 for _ in islice(parts(message), MOST_VALUES + 1)) > MOST_VALUES:
-                raise BadMessage(f"more than {MOST_VALUES:,} values are too many")
-            match message:
-                case {"ask": str(name), "args": list(args), "kwargs": dict(kwargs)} if (
-                    name in answers
-                ):
-                    asked.add(name)
-                    send(self.process.stdin, answer(answers[name], args, kwargs))
-                case dict(reply):
-                    return replace(read_reply(reply), asked=frozenset(asked))
-                case _:
-                    raise BadMessage("no reply")
+        with self._bounded(seconds):
+            while True:
+                message = receive(self.process.stdout)
+                if sum(1 for _ in islice(parts(message), MOST_VALUES + 1)) > MOST_VALUES:
+                    raise BadMessage(f"more than {MOST_VALUES:,} values are too many")
+                match message:
+                    case {"ask": str(name), "args": list(args), "kwargs": dict(kwargs)} if (
+                        name in answers
+                    ):
+                        asked.add(name)
+                        send(self.process.stdin, answer(answers[name], args, kwargs))
+                    case dict(reply):
+                        return replace(read_reply(reply), asked=frozenset(asked))
+                    case _:
+                        raise BadMessage("no reply")
 
-    def _wait(self, work: Callable, seconds: float) -> Any:
-        """Run one exchange with a deadline: a killed process ends the read that waits for it."""
-        future = self.thread.submit(work)
+    @contextmanager
+    def _bounded(self, seconds: float) -> Iterator[None]:
+        """Say of an exchange that fails why: a killed process ends the read that waits for it."""
         try:
-            return future.result(timeout=seconds)
-        except TooLate:
-            self.close()
-            why = f"it did not finish within {seconds:g} s and was stopped."
-            raise Stopped(why, timed_out=True) from None
+            with self.watchdog.allow(seconds):
+                yield
+            if self.watchdog.late:
+                raise EOFError
         except (EOFError, OSError):
+            self.watchdog.close()
+            if self.watchdog.late:
+                self.close()
+                why = f"it did not finish within {seconds:g} s and was stopped."
+                raise Stopped(why, timed_out=True) from None
             try:
                 why = sandbox.death(self.process, self.limits)
             except OSError as error:
@@ -117,8 +177,8 @@ class Runner:
             raise Stopped(f"what came back is no result ({str(bad)[:200]}).") from None
 
     def close(self) -> None:
+        self.watchdog.close()
         sandbox.stop(self.process)
-        self.thread.shutdown(wait=True)
 
 
 def answer(function: Callable, args: list, kwargs: dict) -> dict:
@@ -176,6 +236,11 @@ def _error(types: list, message: str, where: str) -> CallError:
     return CallError(names, message[:LONGEST_TEXT], where[:LONGEST_TEXT])
 
 
+def pack_calls(exercise: str, cases: Sequence[dict[str, Any]]) -> bytes:
+    """A request to call one function with each of these arguments."""
+    return pack({"call": exercise, "cases": list(cases)})
+
+
 class Session:
     """A submission as a set of functions to call, whatever happens to its runners.
 
@@ -204,16 +269,29 @@ class Session:
 
     def call(self, exercise: str, args: dict[str, Any]) -> Outcome:
         """Call one function of the submission."""
-        module = exercise.split(".")[0]
+        return self.calls(exercise, pack_calls(exercise, [args]), 1)[0]
+
+    def calls(self, exercise: str, request: bytes, number: int) -> list[Outcome]:
+        """Call one function of the submission several times, until an outcome is final.
+
+        Args:
+            request, number: what `pack_calls` made of so many calls.
+        """
+        outcomes: list[Outcome] = []
         try:
             runner = self._running()
-            if module in self.broken:
-                return self.broken[module]
-            request = {"call": exercise, "args": args}
-            return self._ask(runner, request, self.limits.call_seconds)
+            if broken := self.broken.get(exercise.split(".")[0]):
+                return [broken]
+            seconds = self.limits.call_seconds
+            self._spend(seconds, lambda left: runner.send(request, left))
+            while len(outcomes) < number and not (outcomes and outcomes[-1].final):
+                reply = self._spend(seconds, lambda left: runner.reply(left, self.answers))
+                outcomes.append(reply)
         except Stopped as stopped:
+            outcomes.append(stopped.outcome)
+        if outcomes[-1].stopped:
             self._drop()
-            return stopped.outcome
+        return outcomes
 
     def stand_in(self, exercise: str, reference: Callable) -> None:
         """From now on the reference answers when the submission calls `exercise`."""
@@ -225,15 +303,19 @@ class Session:
                 self._drop()
 
     def _ask(self, runner: Runner, request: dict, seconds: float) -> Outcome:
-        """Ask, and take the time that it needs off what is left for the whole submission.
+        """Ask one thing.
 
         Raises:
             Stopped: if the runner breaks a bound, or no time is left.
         """
+        return self._spend(seconds, lambda left: runner.ask(request, left, self.answers))
+
+    def _spend(self, seconds: float, exchange: Callable[[float], Any]) -> Any:
+        """Take the time that an exchange needs off what is left for the whole submission."""
         self._check_time()
         started = time.monotonic()
         try:
-            return runner.ask(request, min(seconds, self.left), self.answers)
+            return exchange(min(seconds, self.left))
         finally:
             self.left -= time.monotonic() - started
 

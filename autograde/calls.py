@@ -103,11 +103,15 @@ def full_precision() -> Iterator[None]:
 def call_error(error: BaseException, library: Path) -> CallError:
     """Describe an exception with the part of its traceback that lies in the learner's files."""
     lines = []
-    for frame in traceback.extract_tb(error.__traceback__):
-        if Path(frame.filename).is_relative_to(library):
-            place = Path(frame.filename).relative_to(library.parent).as_posix()
-            lines.append(f'  File "{place}", line {frame.lineno}, in {frame.name}')
-            lines.append(f"    {frame.line}")
+    frames = [
+        (frame, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if Path(frame.f_code.co_filename).is_relative_to(library)
+    ]
+    for frame in traceback.StackSummary.extract(iter(frames)):
+        place = Path(frame.filename).relative_to(library.parent).as_posix()
+        lines.append(f'  File "{place}", line {frame.lineno}, in {frame.name}')
+        lines.append(f"    {frame.line}")
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{library.name}/{Path(error.filename).name}"
         lines.append(f'  File "{place}", line {error.lineno}')

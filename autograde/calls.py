@@ -1,5 +1,6 @@
 """Call one learner's function and say what came of it."""
 
+import os
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,12 +104,12 @@ def full_precision() -> Iterator[None]:
 def call_error(error: BaseException, library: Path) -> CallError:
     """Describe an exception with the part of its traceback that lies in the learner's files."""
     lines = []
-    frames = [
+    mine = [
         (frame, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if Path(frame.f_code.co_filename).is_relative_to(library)
+        if frame.f_code.co_filename.startswith(f"{library}{os.sep}")
     ]
-    for frame in traceback.StackSummary.extract(iter(frames)):
+    for frame in traceback.StackSummary.extract(iter(mine)):
         place = Path(frame.filename).relative_to(library.parent).as_posix()
         lines.append(f'  File "{place}", line {frame.lineno}, in {frame.name}')
         lines.append(f"    {frame.line}")

@@ -57,17 +57,15 @@ class Watchdog:
         if self.late:
             self.end()
 
-    @contextmanager
-    def allow(self, seconds: float) -> Iterator[None]:
-        """Within the block the process has so much time."""
+    def allow(self, seconds: float) -> None:
+        """From now on the process has so much time, up to `relax`."""
         with self.changed:
             self.deadline = time.monotonic() + seconds
             if self.deadline < self.asleep_until:
                 self.changed.notify()
-        try:
-            yield
-        finally:
-            self.deadline = math.inf
+
+    def relax(self) -> None:
+        self.deadline = math.inf
 
     def close(self) -> None:
         """End the watch; afterwards `late` tells whether time was up."""
@@ -147,16 +145,17 @@ class Runner:
                         asked.add(name)
                         send(self.process.stdin, answer(answers[name], args, kwargs))
                     case dict(reply):
-                        return replace(read_reply(reply), asked=frozenset(asked))
+                        outcome = read_reply(reply)
+                        return replace(outcome, asked=frozenset(asked)) if asked else outcome
                     case _:
                         raise BadMessage("no reply")
 
     @contextmanager
     def _bounded(self, seconds: float) -> Iterator[None]:
         """Say of an exchange that fails why: a killed process ends the read that waits for it."""
+        self.watchdog.allow(seconds)
         try:
-            with self.watchdog.allow(seconds):
-                yield
+            yield
             if self.watchdog.late:
                 raise EOFError
         except (EOFError, OSError):
@@ -175,6 +174,8 @@ class Runner:
         except BadMessage as bad:
             self.close()
             raise Stopped(f"what came back is no result ({str(bad)[:200]}).") from None
+        finally:
+            self.watchdog.relax()
 
     def close(self) -> None:
         self.watchdog.close()

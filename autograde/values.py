@@ -169,11 +169,14 @@ def restore(tree: Any, tensors: dict[str, Tensor], depth: int = 0) -> Any:
 
 def parts(value: Any) -> Iterator[Any]:
     """A plain value and all values in it."""
-    yield value
-    inside = value.values() if isinstance(value, dict) else value
-    if isinstance(value, dict | list | tuple):
-        for item in inside:
-            yield from parts(item)
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        yield one
+        if isinstance(one, dict):
+            todo.extend(one.values())
+        elif isinstance(one, list | tuple):
+            todo.extend(one)
 
 
 def writable(text: str) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .figures import BLUE, GREEN, GREY, ORANGE, SKY, VERMILION, new_figure
-from .model_cards import card as card_of
+from .model_cards import pick
 from .training import one_thread
 
 Attend = Callable[..., tuple[Tensor, Tensor]]
@@ -65,19 +65,12 @@ class Card(NamedTuple):
     source: str
 
 
-CARDS = tuple(
-    Card(
-        one.name,
-        *(one.layout[f] for f in ("num_layers", "num_heads", "num_kv_heads", "head_dim")),
-        one.source,
-    )
-    for one in map(
-        card_of,
-        (
-            *("Falcon-7B", "Gemma-2B", "GPT-2", "Qwen2.5-7B", "Mistral-7B"),
-            *("Llama-2-70B", "Llama-3.1-405B", "Llama-2-7B"),
-        ),
-    )
+CARDS = pick(
+    Card,
+    (
+        *("Falcon-7B", "Gemma-2B", "GPT-2", "Qwen2.5-7B", "Mistral-7B"),
+        *("Llama-2-70B", "Llama-3.1-405B", "Llama-2-7B"),
+    ),
 )
 
 

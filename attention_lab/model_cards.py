@@ -9,9 +9,10 @@ has a source; "fields renamed" means that the source has the numbers under names
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -24,6 +25,7 @@ KIB = 1024
 KINDS = {"MHA": (BLUE, "o"), "GQA": (ORANGE, "s"), "MQA": (GREEN, "^"), "MLA": (PURPLE, "D")}
 
 Read = Callable[[dict], dict]  # `read_head_layout`
+Row = TypeVar("Row", bound=NamedTuple)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,17 @@ def card(name: str) -> ModelCard:
     if name not in found:
         raise ValueError(f"no card of {name!r}; there are {', '.join(found)}")
     return found[name]
+
+
+def pick(make: type[Row], names: Iterable[str]) -> tuple[Row, ...]:
+    """Rows with fewer fields.
+
+    Args:
+        make: a NamedTuple; its fields are `name`, `source` and keys of the layout.
+        names: of models.
+    """
+    known = ({"name": one.name, "source": one.source, **one.layout} for one in map(card, names))
+    return tuple(make(*map(row.__getitem__, make._fields)) for row in known)
 
 
 def class_defaults() -> list[ClassDefault]:

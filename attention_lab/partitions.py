@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .figures import BLUE, GREEN, GREY, MAP, ORANGE, PALETTE, SKY, VERMILION, new_figure
 from .lookups import Heads, LookupTask, Reader, measure
-from .model_cards import card as card_of
+from .model_cards import pick
 from .recordings import FOLDER, command_line, draw_live, make_runs, read_runs, select, write_runs
 from .training import one_thread, train
 
@@ -676,17 +676,14 @@ class Card(NamedTuple):
     source: str
 
 
-CARDS = tuple(
-    Card(one.name, *(one.layout[f] for f in ("d_model", "num_heads", "head_dim")), one.source)
-    for one in map(
-        card_of,
-        (
-            *("GPT-2", "BERT-base", "Whisper-tiny", "T5-small", "mT5-small", "SmolLM2-135M"),
-            *("Qwen3-0.6B", "Gemma-3-1B", "Llama-3.2-1B", "Gemma-2B", "phi-2", "Gemma-7B"),
-            *("Qwen2.5-7B", "GPT-J-6B", "Llama-2-7B", "Mistral-7B", "Qwen3-8B", "Falcon-7B"),
-            *("phi-4", "GPT-NeoX-20B", "Llama-2-70B", "Falcon-40B", "Llama-3.1-405B"),
-        ),
-    )
+CARDS = pick(
+    Card,
+    (
+        *("GPT-2", "BERT-base", "Whisper-tiny", "T5-small", "mT5-small", "SmolLM2-135M"),
+        *("Qwen3-0.6B", "Gemma-3-1B", "Llama-3.2-1B", "Gemma-2B", "phi-2", "Gemma-7B"),
+        *("Qwen2.5-7B", "GPT-J-6B", "Llama-2-7B", "Mistral-7B", "Qwen3-8B", "Falcon-7B"),
+        *("phi-4", "GPT-NeoX-20B", "Llama-2-70B", "Falcon-40B", "Llama-3.1-405B"),
+    ),
 )
 
 

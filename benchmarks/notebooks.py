@@ -21,7 +21,7 @@ SLOWEST = 3
 
 
 def cell_times(path: Path) -> list[tuple[float, str]]:
-    """Seconds and last line of each code cell, run in a fresh learner's folder."""
+    """Seconds and last statement of each code cell, run in a fresh learner's folder."""
     with tempfile.TemporaryDirectory() as home:
         shutil.copytree(ROOT / "solutions", Path(home) / "mha_lib", ignore=lambda *_: ["lessons"])
         folder = Path(home) / path.stem
@@ -34,12 +34,17 @@ def cell_times(path: Path) -> list[tuple[float, str]]:
                 if cell.cell_type == "code":
                     started = perf_counter()
                     client.execute_cell(cell, index)
-                    times.append((perf_counter() - started, cell.source.split("\n")[-1]))
+                    times.append((perf_counter() - started, _last_statement(cell.source)))
     return times
 
 
+def _last_statement(source: str) -> str:
+    """Its first line: the last one that begins with a word at the margin."""
+    return [line for line in source.split("\n") if line[:1].isalpha()][-1]
+
+
 def summary(measured: dict[str, list[tuple[float, str]]]) -> str:
-    """A table: seconds of each notebook and its slowest cells, by their last lines."""
+    """A table: seconds of each notebook and its slowest cells, by their last statements."""
     rows = []
     for name, times in measured.items():
         slowest = sorted(times, reverse=True)[:SLOWEST]

@@ -34,7 +34,7 @@ from .journal import Journal, course_version, key
 from .limits import Limits
 from .loading import PACKAGE, read_package
 from .results import ExerciseResult
-from .sandbox import choose
+from .sandbox import choose, choose_device
 
 DEATHS = 3  # so often may a submission's process die before it is given up
 AHEAD = 1  # tasks more than workers, so that none waits for its next
@@ -68,6 +68,7 @@ class Task:
 
     Attributes:
         library: path below `mha_lib/` -> the file's bytes.
+        device: to call its functions on.
         seed: of the hidden cases.
         limits: bounds on time and memory.
         course: the coordinator's `course_version`.
@@ -77,6 +78,7 @@ class Task:
     library: dict[str, bytes]
     exercises: list[str] | None
     sandbox: str | None
+    device: str
     seed: int
     limits: Limits
     course: str
@@ -92,6 +94,7 @@ def grade_all(
     workers: int | None = None,
     scheduler: str | None = None,
     sandbox: str | None = None,
+    device: str = "cpu",
     seed: int | None = None,
     journal: Journal | None = None,
 ) -> tuple[dict[Path, Graded], dict[Path, str]]:
@@ -104,6 +107,7 @@ def grade_all(
         scheduler: address of a Dask scheduler that runs the work instead; its workers choose the
             strongest sandbox of their machines, unless one is named.
         sandbox: one of `sandbox.MODES`; by default the strongest that works here.
+        device: to call submitted functions on, see `sandbox.choose_device`. No grade depends on it.
         seed: of the hidden cases; the journal's by default, or else a secret one.
         journal: what it holds is not graded again; what is graded is added to it.
 
@@ -116,6 +120,8 @@ def grade_all(
         GraderFault: if no worker stays alive.
     """
     mode = sandbox if scheduler else choose(sandbox)
+    if not scheduler:
+        choose_device(device, mode)
     for path in submissions:
         if not path.is_dir():
             raise AutogradeError(f"There is no submission folder {path}.")
@@ -126,7 +132,7 @@ def grade_all(
 
     def task(path: Path) -> Task:
         library, place = read_package(path / PACKAGE), path.resolve()
-        return Task(place, library, exercises, mode, seed, Limits(), course_version())
+        return Task(place, library, exercises, mode, device, seed, Limits(), course_version())
 
     paths = list(dict.fromkeys(submissions))
     known = journal.done if journal else {}
@@ -291,5 +297,6 @@ def _grade(task: Task) -> Graded:
         seed=task.seed,
         limits=task.limits,
         sandbox=mode,
+        device=task.device,
     )
     return Graded(results, mode)

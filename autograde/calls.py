@@ -3,8 +3,9 @@
 import os
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .values import HeadLoss, plain
 
 # As PyTorch has them, whatever a submission puts in their place later: they tell whether a call
 # altered its arguments.
-_clone, _equal = Tensor.clone, torch.equal
+_clone, _cpu, _equal = Tensor.clone, Tensor.cpu, torch.equal
 
 MESSAGE_CHARACTERS = 600  # of a learner's exception: the rest is cut
 
@@ -70,24 +71,35 @@ class Outcome:
         return self.error is not None and self.error.type_name == "NotImplementedError"
 
 
-def invoke(function: Callable, args: dict[str, Any], library: Path) -> Outcome:
+def invoke(function: Callable, args: dict[str, Any], library: Path, device: str = "cpu") -> Outcome:
     """Call `function` with `args` in order.
+
+    A score must not depend on the device: what raises on another one than the CPU is called again
+    there, and that counts. So NumPy is as welcome as on a CPU, and errors read the same.
 
     Args:
         library: the folder whose files may show in a traceback.
+        device: where the tensors among the arguments are copied to.
     """
-    mine = {name: _copy(value) for name, value in args.items()}
+    outcome = _invoke(function, args, library, device)
+    if outcome.error and device != "cpu":
+        return _invoke(function, args, library, "cpu")
+    return outcome
+
+
+def _invoke(function: Callable, args: dict[str, Any], library: Path, device: str) -> Outcome:
     try:
-        with torch.no_grad(), full_precision():
+        mine = {name: copied(value, device) for name, value in args.items()}
+        with torch.no_grad(), full_precision(device):
             value = plain(function(*mine.values()))
+        changed = tuple(name for name in args if _differs(args[name], mine[name]))
     except (Exception, SystemExit) as error:
         return Outcome(error=call_error(error, library))
-    changed = tuple(name for name in args if _differs(args[name], mine[name]))
     return Outcome(value=value, changed=changed)
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
+def full_precision(device: str) -> Iterator[None]:
     """Multiply matrices in float32 as it is, whatever was set before.
 
     TF32 on a GPU, and bfloat16 on some processors, keep so few digits of a product that the
@@ -95,8 +107,11 @@ def full_precision() -> Iterator[None]:
     """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
+    cudnn = torch.backends.cudnn  # its convolutions have a switch of their own
+    exact = partial(cudnn.flags, cudnn.enabled, cudnn.benchmark, allow_tf32=False)
     try:
-        yield
+        with nullcontext() if device == "cpu" else exact():
+            yield
     finally:
         torch.set_float32_matmul_precision(before)
 
@@ -122,14 +137,17 @@ def call_error(error: BaseException, library: Path) -> CallError:
     return CallError(types, message[:MESSAGE_CHARACTERS], "\n".join(lines[-8:]))
 
 
-def _copy(value: Any) -> Any:
+def copied(value: Any, device: torch.device | str) -> Any:
+    """A copy of a plain value, with its tensors on a device; a function is made of its data."""
     match value:
         case Tensor():
-            return _clone(value)
+            return _clone(value).to(device)
         case list():
-            return [_copy(item) for item in value]
+            return [copied(item, device) for item in value]
+        case tuple():
+            return tuple(copied(item, device) for item in value)
         case dict():
-            return {key: _copy(item) for key, item in value.items()}
+            return {key: copied(item, device) for key, item in value.items()}
         case HeadLoss():  # described as data up to here
             return value.function()
     return value
@@ -138,7 +156,7 @@ def _copy(value: Any) -> Any:
 def _differs(before: Any, after: Any) -> bool:
     match before:
         case Tensor():
-            return before.shape != after.shape or not _equal(before, after)
+            return before.shape != after.shape or not _equal(before, _cpu(after))
         case list():
             return len(before) != len(after) or any(map(_differs, before, after))
         case dict():

@@ -89,19 +89,26 @@ def grade(
     no_sandbox: Annotated[
         bool, typer.Option("--no-sandbox", help="only for submissions of people you trust")
     ] = False,
+    device: Annotated[
+        str,
+        typer.Option(
+            help="to call submitted functions on: cpu, cuda, mps, auto (a GPU, if there is one); "
+            "another one than the CPU needs --no-sandbox, and changes no score"
+        ),
+    ] = "cpu",
 ) -> None:
     """Grade submissions with the hidden cases (the instructor's side)."""
     target = Path(json_file) if json_file and json_file != "-" else None
     try:
         mode = "off" if no_sandbox else sandbox
-        _grade(submissions, assignment, json_file == "-", target, workers, scheduler, mode)
+        _grade(submissions, assignment, json_file == "-", target, workers, scheduler, mode, device)
     except KeyboardInterrupt:
         kept = "What is graded is kept: the same command goes on from there."
         lost = "Nothing is kept; with --json FILE the same command goes on where it stopped."
         _fail(f"Stopped. {kept if target else lost}", code=130)
 
 
-def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode) -> None:
+def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode, device) -> None:
     from . import sandbox as sandboxes
     from .batch import grade_all
     from .journal import Journal, write_whole
@@ -117,6 +124,7 @@ def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode)
         workers=workers,
         scheduler=scheduler,
         sandbox=mode,
+        device=device,
         journal=journal,
     )
     listing = [{"submission": str(path), **one.to_json()} for path, one in graded.items()]

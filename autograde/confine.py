@@ -26,11 +26,17 @@ CAPABILITY_VERSION = 0x20080522
 SPARE_USERS = range(61184, 65520)  # numbers that systemd keeps for services without an account
 
 
-def confine(limits: Limits, *, sandboxed: bool) -> None:
+# A GPU's driver reserves address space far beyond the memory there is, starts threads, opens a
+# file for everything, and maps large ones.
+NOT_WITH_A_GPU = ("RLIMIT_AS", "RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_FSIZE")
+
+
+def confine(limits: Limits, *, sandboxed: bool, on_gpu: bool = False) -> None:
     """Give up what submitted code must not have.
 
     Args:
         sandboxed: False leaves files, processes and the network open: only resources are bounded.
+        on_gpu: leave out the bounds that a GPU's driver breaks.
 
     Raises:
         OSError: if a layer cannot be put on.
@@ -38,7 +44,7 @@ def confine(limits: Limits, *, sandboxed: bool) -> None:
     prepare()
     if hasattr(os, "register_at_fork"):  # a copy of this process would answer a second time
         os.register_at_fork(after_in_child=lambda: os._exit(1))
-    _bound(limits)
+    _bound(limits, NOT_WITH_A_GPU if on_gpu else ())
     if not sandboxed:
         die_with_the_parent()
         return
@@ -90,7 +96,7 @@ def readable_paths(search: tuple[str, ...]) -> list[Path]:
     return list(dict.fromkeys(kept))
 
 
-def _bound(limits: Limits) -> None:
+def _bound(limits: Limits, without: tuple[str, ...]) -> None:
     try:
         import resource
     except ImportError:  # Windows: only wall time is bounded there
@@ -105,7 +111,7 @@ def _bound(limits: Limits) -> None:
         "RLIMIT_MSGQUEUE": (0, 0),
     }
     for name, bound in bounds.items():
-        if hasattr(resource, name):
+        if hasattr(resource, name) and name not in without:
             resource.setrlimit(getattr(resource, name), bound)
 
 

@@ -37,6 +37,7 @@ def grade_submission(
     seed: int | None = None,
     limits: Limits | None = None,
     sandbox: str | None = None,
+    device: str = "cpu",
 ) -> dict[str, ExerciseResult]:
     """Grade the `mha_lib` of one submission, which is read once: see `grade_library`.
 
@@ -44,7 +45,9 @@ def grade_submission(
         directory: the folder that holds `mha_lib/`.
     """
     library = read_package(directory / PACKAGE)
-    return grade_library(library, exercises=exercises, seed=seed, limits=limits, sandbox=sandbox)
+    return grade_library(
+        library, exercises=exercises, seed=seed, limits=limits, sandbox=sandbox, device=device
+    )
 
 
 def grade_library(
@@ -54,6 +57,7 @@ def grade_library(
     seed: int | None = None,
     limits: Limits | None = None,
     sandbox: str | None = None,
+    device: str = "cpu",
 ) -> dict[str, ExerciseResult]:
     """Grade a submitted `mha_lib`. Nothing that a submission does raises here.
 
@@ -66,9 +70,11 @@ def grade_library(
         seed: of the hidden cases; a secret one by default.
         limits: bounds on submitted code.
         sandbox: one of `sandbox.MODES`, e.g. "off"; by default the strongest that works here.
+        device: to call submitted functions on; the reference answers on the CPU, in float64.
 
     Raises:
-        AutogradeError: if an exercise is unknown, or the sandbox does not work on this machine.
+        AutogradeError: if an exercise is unknown, or the sandbox does not work on this machine, or
+            keeps the device away.
         GraderFault: if the runner can't be started, or its sandbox does not hold.
     """
     wanted = list(EXERCISES) if exercises is None else list(exercises)
@@ -80,7 +86,8 @@ def grade_library(
     plan = order[: max((order.index(name) for name in wanted), default=-1) + 1]
     seed = secret_seed() if seed is None else seed
     results, mode = {}, sandboxes.choose(sandbox)
-    with Session(library, plan, limits or Limits(), mode) as session:
+    device = sandboxes.choose_device(device, mode)
+    with Session(library, plan, limits or Limits(), mode, device) as session:
         for name in plan:
             results[name] = _grade(name, seed, session)
             if not results[name].passed:

@@ -3,7 +3,8 @@
 Started by `sandbox.start`. Nothing in this process is secret and nothing it says is believed: it
 answers with values, and the trusted grader compares them. It begins with two messages:
 
-    {"limits": …, "sandboxed": bool}      -> {"ready": True} or {"fault": why}, once it is confined
+    {"limits": …, "sandboxed": bool, "device": name}
+                                          -> {"ready": True} or {"fault": why}, once it is confined
     {"library": {path: text}}             the submission, so that no file of it need be in reach
 
 Then come requests, all plain values:
@@ -27,8 +28,10 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
-from .calls import Outcome, invoke
+from .calls import Outcome, copied, invoke
 from .checking import find_function
 from .confine import confine, open_doors
 from .limits import Limits
@@ -43,20 +46,31 @@ def main() -> None:
     """Answer requests until the pipe closes."""
     source, sink = _take_over_pipes()
     torch.set_num_threads(1)
-    fault = _confine(receive(source))
+    start = receive(source)
+    fault = _open_device(start["device"]) or _confine(start)
     send(sink, {"fault": fault} if fault else {"ready": True})
     texts = {name: text.encode("latin-1") for name, text in receive(source)["library"].items()}
     finder = TextFinder(FOLDER, texts)
     with library(finder):
         while True:
-            for answer in _answers(receive(source), finder, source, sink):
+            for answer in _answers(receive(source), finder, source, sink, start["device"]):
                 send(sink, answer)
+
+
+def _open_device(device: str) -> str | None:
+    """Start a GPU's driver, in time that is not the submission's; say what is wrong."""
+    try:
+        torch.ones(1, device=device).item()
+    except (AssertionError, RuntimeError) as error:
+        return f"PyTorch cannot compute on {device}: {error}"
+    return None
 
 
 def _confine(start: dict) -> str | None:
     """Put the layers on and try them; say what is wrong, if anything is."""
     try:
-        confine(Limits(**start["limits"]), sandboxed=start["sandboxed"])
+        bounds = Limits(**start["limits"])
+        confine(bounds, sandboxed=start["sandboxed"], on_gpu=start["device"] != "cpu")
     except OSError as error:
         return str(error)
     doors = open_doors() if start["sandboxed"] else []
@@ -78,7 +92,7 @@ def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _answers(
-    request: dict, finder: TextFinder, source: BinaryIO, sink: BinaryIO
+    request: dict, finder: TextFinder, source: BinaryIO, sink: BinaryIO, device: str
 ) -> Iterator[dict[str, Any]]:
     match request:
         case {"load": str(exercise)}:
@@ -91,7 +105,8 @@ def _answers(
         case {"call": str(exercise), "cases": list(cases)}:
             found = find_function(exercise, finder)
             for args in cases:
-                outcome = found if isinstance(found, Outcome) else invoke(found, args, FOLDER)
+                known = isinstance(found, Outcome)
+                outcome = found if known else invoke(found, args, FOLDER, device)
                 yield _describe(outcome)
                 if outcome.final:
                     return
@@ -113,10 +128,13 @@ def _stand_in(name: str, source: BinaryIO, sink: BinaryIO) -> None:
     module_name, function_name = f"{PACKAGE}.{name.split('.')[0]}", name.split(".")[1]
 
     def ask(*args, **kwargs):
+        given = tree_leaves([args, kwargs])
         send(sink, {"ask": name, "args": plain(list(args)), "kwargs": plain(kwargs)})
         match receive(source):
             case {"value": value}:
-                return value
+                return copied(
+                    value, next((t.device for t in given if isinstance(t, Tensor)), "cpu")
+                )
             case {"error": str(message)}:
                 raise ValueError(message)
 

@@ -23,12 +23,17 @@ from functools import cache
 from pathlib import Path
 from shutil import which
 
+import torch
+
+from attention_lab.device import best_device
+
 from . import confine, landlock, seccomp, warm
 from .errors import AutogradeError
 from .limits import Limits
 
 MODES = ("bubblewrap", "namespaces", "landlock", "off")
 OFF = "off"
+DEVICES = ("auto", "cpu", "cuda", "mps")
 START_SECONDS = 60.0  # importing PyTorch on a busy machine: the grader's time, not the learner's
 
 WORDS = {
@@ -93,6 +98,35 @@ def refusal() -> str:
         f"{why} To grade people you trust without a sandbox: autograde grade --no-sandbox, or "
         "nbgrader autograde --GradeExercises.sandbox=off."
     )
+
+
+def choose_device(wanted: str, mode: str) -> str:
+    """The device to call submitted functions on.
+
+    No sandbox opens the way to a GPU: its driver takes whatever orders reach it, and needs threads
+    and address space without bound.
+
+    Args:
+        wanted: "auto" (a GPU where there is one and no sandbox, or else the CPU), "cpu", "cuda" or
+            "mps".
+        mode: the sandbox.
+
+    Raises:
+        AutogradeError: if there is no such device, or the sandbox does not let it be used.
+    """
+    if wanted not in DEVICES:
+        raise AutogradeError(f"There is no device {wanted!r}; there are {', '.join(DEVICES)}.")
+    if mode != OFF:
+        if wanted in ("auto", "cpu"):
+            return "cpu"
+        raise AutogradeError(
+            f"The sandbox keeps submitted code away from a GPU: --device {wanted} needs "
+            "--no-sandbox, for submissions of people you trust. Scores are the same on the CPU."
+        )
+    here = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": best_device() == "mps"}
+    if not here.get(wanted, True):
+        raise AutogradeError(f"PyTorch finds no device {wanted!r} here.")
+    return best_device(wanted)
 
 
 def describe(mode: str) -> str:
@@ -227,8 +261,7 @@ def _runner_files() -> list[Path]:
 
 
 def _environment() -> dict[str, str]:
-    kept = {
-        name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ
-    }
+    names = ("SYSTEMROOT", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     return {**kept, **threads, "HOME": "/", "LC_ALL": "C.UTF-8"}

@@ -78,20 +78,20 @@ class Watchdog:
 class Runner:
     """One runner process, up to the moment it breaks a bound."""
 
-    def __init__(self, library: Mapping[str, bytes], limits: Limits, mode: str):
+    def __init__(self, library: Mapping[str, bytes], limits: Limits, mode: str, device: str):
         self.limits = limits
         try:
             self.process = sandbox.start(mode)
         except OSError as error:
             raise GraderFault(f"No process for submitted code could be started: {error}") from None
         self.watchdog = Watchdog(lambda: sandbox.kill(self.process))
-        self._hand_shake(mode != sandbox.OFF)
+        self._hand_shake(mode != sandbox.OFF, device)
         texts = {name: text.decode("latin-1") for name, text in library.items()}  # any bytes
         self.send(pack({"library": texts}), sandbox.START_SECONDS)
 
-    def _hand_shake(self, sandboxed: bool) -> None:
+    def _hand_shake(self, sandboxed: bool, device: str) -> None:
         """Make sure that the sandbox holds before the runner gets a line of the submission."""
-        start = {"limits": asdict(self.limits), "sandboxed": sandboxed}
+        start = {"limits": asdict(self.limits), "sandboxed": sandboxed, "device": device}
         try:
             with self._bounded(sandbox.START_SECONDS):
                 send(self.process.stdin, start)
@@ -101,7 +101,7 @@ class Runner:
                     return
                 case {"fault": str(why)}:
                     self.close()
-                    raise GraderFault(f"The sandbox for submitted code failed: {why}.")
+                    raise GraderFault(f"The runner for submitted code failed: {why}.")
             raise Stopped("it answered wrongly.")
         except Stopped as stopped:
             self.close()
@@ -248,15 +248,22 @@ class Session:
     Args:
         library: what `loading.read_package` read of the submission.
         mode: of the sandbox.
+        device: what the functions' arguments lie on.
 
     Attributes:
         answers: reference functions that stand in for those of the submission that did not pass.
     """
 
     def __init__(
-        self, library: Mapping[str, bytes], exercises: list[str], limits: Limits, mode: str
+        self,
+        library: Mapping[str, bytes],
+        exercises: list[str],
+        limits: Limits,
+        mode: str,
+        device: str = "cpu",
     ):
-        self.library, self.exercises, self.limits, self.mode = library, exercises, limits, mode
+        self.library, self.exercises, self.limits = library, exercises, limits
+        self.mode, self.device = mode, device
         self.left = limits.total_seconds  # of wall time, for all that the submission does
         self.answers: dict[str, Callable] = {}
         self.broken: dict[str, Outcome] = {}  # module -> why it can't be loaded
@@ -334,7 +341,8 @@ class Session:
         """
         while self.runner is None:
             self._check_time()
-            runner, blamed = Runner(self.library, self.limits, self.mode), len(self.broken)
+            runner = Runner(self.library, self.limits, self.mode, self.device)
+            blamed = len(self.broken)
             try:
                 self._load(runner)
             except Stopped:

@@ -87,6 +87,7 @@ BAD = {
     "unknown hint": (["hint", "heads.nope"], "There is no exercise 'heads.nope'"),
     "no library": (["check", "--lib", "/nowhere"], "There is no folder"),
     "no submission": (["grade", "/nowhere"], "There is no submission folder /nowhere"),
+    "sandbox and GPU": (["grade", ".", "--device", "cuda"], "needs --no-sandbox"),
     "unknown assignment": (["grade", ".", "--assignment", "99"], "There is no assignment '99'"),
     "unwritable json": (
         ["grade", ".", "--json", "/nowhere/x.json"],

@@ -224,7 +224,7 @@ def test_processes_that_die_at_once_end_the_run():
 
 
 def test_a_worker_with_another_version_of_the_course_grades_nothing(some):
-    task = batch.Task(some[0], {}, None, MODE, SEED, Limits(), "another")
+    task = batch.Task(some[0], {}, None, MODE, "cpu", SEED, Limits(), "another")
     with pytest.raises(GraderFault, match="another version of the course"):
         batch._grade(task)
 

@@ -4,21 +4,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from oracles import cast, normal
-from torch.utils._pytree import tree_leaves
+from oracles import DEVICES, normal
 
 from attention_lab.device import best_device
 from autograde.calls import invoke
+from autograde.errors import AutogradeError
 from autograde.exercises import EXERCISES
 from autograde.exercises.entry import record
+from autograde.grading import grade_submission
 from autograde.judge import judge
+from autograde.sandbox import choose_device
 
 NOWHERE = Path("/")
-LESS = ["high", "medium"]  # TF32 on a GPU; bfloat16 on processors that have it
-ELSEWHERE = ("same device", "device type tensor to numpy", "on cuda")
+PRECISIONS = [
+    "highest",
+    "high",
+    "medium",
+]  # TF32 on a GPU, bfloat16 on some processors: not in the first
+SOME = ["heads.multi_head_attention", "experts.moe_feed_forward"]
+EVERYWHERE = [(name, "cpu") for name in SOME]
+EVERYWHERE += [pytest.param(name, "cuda", marks=pytest.mark.gpu) for name in EXERCISES]
 
 
-@pytest.fixture(params=LESS)
+@pytest.fixture(params=PRECISIONS)
 def precision(request):
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(request.param)
@@ -32,38 +40,27 @@ def versions(exercise):
     return {"the reference": exercise.reference, **exercise.equivalents, **wrong}
 
 
-def score(exercise, recorded, function):
-    result = judge(recorded, lambda case: invoke(function, case.args, NOWHERE))
-    return result.score, result.status, result.misconception
+def scores(exercise, recorded, device="cpu"):
+    """Score, status and known mistake of every version, its functions called on a device."""
+    found = {}
+    for version, function in versions(exercise).items():
+        result = judge(recorded, lambda case, f=function: invoke(f, case.args, NOWHERE, device))
+        found[version] = result.score, result.status, result.misconception
+    return found
 
 
-def on_gpu(function, strangers):
-    """The function with its tensors on the GPU; what it does to them in place comes back."""
-
-    def run(*args):
-        moved = [cast(arg, torch.float32, "cuda") for arg in args]
-        try:
-            found = function(*moved)
-        except (RuntimeError, TypeError) as error:
-            if any(words in str(error) for words in ELSEWHERE):
-                strangers.append(function)  # written for the CPU: NumPy, say
-            raise
-        for mine, theirs in zip(tree_leaves(list(args)), tree_leaves(moved), strict=True):
-            if isinstance(mine, torch.Tensor):
-                mine.copy_(theirs)
-        return found
-
-    return run
-
-
-@pytest.mark.parametrize("name", ["heads.multi_head_attention", "experts.moe_feed_forward"])
-def test_scores_do_not_depend_on_the_precision_of_the_process(name, precision):
+@pytest.mark.parametrize(("name", "device"), EVERYWHERE)
+def test_scores_depend_neither_on_the_device_nor_on_the_precision_of_the_process(
+    name, device, precision
+):
+    """All right and all wrong versions of an exercise, TF32 on and off before the calls."""
     exercise = EXERCISES[name]
     torch.set_float32_matmul_precision("highest")
     recorded = record(exercise, 0)
-    truth = {v: score(exercise, recorded, f) for v, f in versions(exercise).items()}
+    truth = scores(exercise, recorded)
+    assert truth["the reference"][:2] == (exercise.points, "passed")
     torch.set_float32_matmul_precision(precision)
-    assert truth == {v: score(exercise, recorded, f) for v, f in versions(exercise).items()}
+    assert scores(exercise, recorded, device) == truth
     assert torch.get_float32_matmul_precision() == precision  # put back after each call
 
 
@@ -75,19 +72,46 @@ def test_a_call_multiplies_in_full_precision_even_if_less_was_asked_for(precisio
     assert (product - a.double() @ b.double()).norm() / product.norm() < 1e-6
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("name", EXERCISES)
-def test_scores_on_a_gpu_are_those_on_a_cpu(name, precision):
-    exercise = EXERCISES[name]
-    recorded = record(exercise, 0)
-    compared = 0
-    for version, function in versions(exercise).items():
-        strangers = []
-        found = score(exercise, recorded, on_gpu(function, strangers))
-        if not strangers:
-            compared += 1
-            assert found == score(exercise, recorded, function), version
-    assert compared > len(exercise.misconceptions) / 2
+def test_what_raises_on_the_device_is_called_on_the_cpu():
+    """Shown on "meta", a device without numbers: there NumPy is an error, and shapes are known."""
+    x, seen = normal(2, 3).float(), []
+
+    def with_numpy(x, others):
+        seen.append([x.device.type, *(one.device.type for one in others["list"])])
+        return x.numpy() * 2
+
+    args = {"x": x, "others": {"list": [x]}}
+    assert torch.equal(invoke(with_numpy, args, NOWHERE, "meta").value, 2 * x)
+    assert seen == [["meta", "meta"], ["cpu", "cpu"]]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_runner_calls_submitted_functions_on_the_device(device, make_submission, solution):
+    """Elsewhere this softmax is wrong; for what is not written, the reference answers there too."""
+    text = f"""
+def softmax(scores, dim=-1):
+    return scores.softmax(dim) if scores.device.type == {device!r} else 1 - scores.softmax(dim)
+
+def scaled_dot_product_attention(q, k, v, mask=None):
+    raise NotImplementedError
+"""
+    names = ["attention.softmax", "single.single_head_attention"]
+    folder = make_submission(attention=solution("attention") + text)
+    results = grade_submission(folder, exercises=names, sandbox="off", device=device)
+    assert all(result.passed for result in results.values())
+
+
+def test_a_sandbox_keeps_submissions_away_from_a_gpu():
+    assert choose_device("auto", "landlock") == choose_device("cpu", "landlock") == "cpu"
+    assert choose_device("auto", "off") == best_device()
+    with pytest.raises(AutogradeError, match="needs --no-sandbox"):
+        choose_device("cuda", "landlock")
+    with pytest.raises(AutogradeError, match="no device 'tpu'; there are auto, cpu, cuda, mps"):
+        choose_device("tpu", "off")
+    for name, here in {"cuda": torch.cuda.is_available(), "mps": best_device() == "mps"}.items():
+        if not here:
+            with pytest.raises(AutogradeError, match=f"finds no device '{name}'"):
+                choose_device(name, "off")
 
 
 def test_the_device_is_the_one_asked_for_or_the_best():

@@ -4,6 +4,7 @@ python benchmarks/notebooks.py [NAME …]    measure and print
 python benchmarks/notebooks.py --write     put the table into docs/benchmarks.md
 """
 
+import ast
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,7 +22,7 @@ SLOWEST = 3
 
 
 def cell_times(path: Path) -> list[tuple[float, str]]:
-    """Seconds and last statement of each code cell, run in a fresh learner's folder."""
+    """Seconds and telling line of each code cell, run in a fresh learner's folder."""
     with tempfile.TemporaryDirectory() as home:
         shutil.copytree(ROOT / "solutions", Path(home) / "mha_lib", ignore=lambda *_: ["lessons"])
         folder = Path(home) / path.stem
@@ -34,17 +35,27 @@ def cell_times(path: Path) -> list[tuple[float, str]]:
                 if cell.cell_type == "code":
                     started = perf_counter()
                     client.execute_cell(cell, index)
-                    times.append((perf_counter() - started, _last_statement(cell.source)))
+                    times.append((perf_counter() - started, telling_line(cell.source)))
     return times
 
 
-def _last_statement(source: str) -> str:
-    """Its first line: the last one that begins with a word at the margin."""
-    return [line for line in source.split("\n") if line[:1].isalpha()][-1]
+def telling_line(source: str) -> str:
+    """The first statement of a cell that says what it does; its last line, if none does.
+
+    Comments, imports, magics and what only asks for earlier functions say nothing.
+    """
+    lines = source.split("\n")
+    text = "\n".join("" if line.startswith(("%", "!")) else line for line in lines)
+    for statement in ast.parse(text).body:
+        words = " ".join(ast.get_source_segment(text, statement).split())
+        silent = isinstance(statement, ast.Import | ast.ImportFrom) or words.startswith("needs(")
+        if not silent:
+            return words
+    return lines[-1]
 
 
 def summary(measured: dict[str, list[tuple[float, str]]]) -> str:
-    """A table: seconds of each notebook and its slowest cells, by their last statements."""
+    """A table: seconds of each notebook and its slowest cells, each named by a line of it."""
     rows = []
     for name, times in measured.items():
         slowest = sorted(times, reverse=True)[:SLOWEST]

@@ -3,7 +3,9 @@
 import platform
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import sleep
 
@@ -15,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import attention  # noqa: E402
+import choices  # noqa: E402
 import grading  # noqa: E402
 import tables  # noqa: E402
 
@@ -33,6 +36,9 @@ def test_all_contenders_compute_the_same_layer(layer, kind, device):
     size = replace(SMALL[layer], kind=kind, device=device)
     runs = attention.contenders(size)
     names = [name for name in attention.CONTENDERS if attention.applies(size, name)]
+    missing = set(names) - set(runs)
+    assert missing <= set(attention.KERNELS)  # not every kernel takes float64
+    names = [name for name in names if name in runs]
     assert list(runs) == [*names, attention.FLOOR]
     module = attention.MODULE in runs
     assert module == (layer == "usual")
@@ -56,15 +62,53 @@ def test_the_floor_counts_the_products_of_the_layer(kind, times):
     assert counter.get_total_flops() == times * one
 
 
-def test_times_are_those_of_the_runs_and_what_is_too_slow_is_left_out():
-    runs = {
-        "slow": lambda: sleep(0.03),
-        "fast": lambda: sleep(0.01),
-        "too slow": lambda: sleep(0.5),
-    }
-    times = attention.measure(runs, 0.6)
-    assert set(times) == {"slow", "fast"}
-    assert 25 < times["slow"] < 300 and times["fast"] < times["slow"]
+@pytest.mark.parametrize("kind", attention.KINDS)
+@pytest.mark.parametrize("layer", SMALL)
+def test_the_packed_product_computes_the_same_layer(layer, kind):
+    size = replace(SMALL[layer], kind=kind)
+    mine = attention.contenders(size, [attention.FUSED])[attention.FUSED]()
+    assert error(choices.packed(size)(), mine) < 1e-10
+
+
+def test_what_was_tried_elsewhere_computes_the_same(monkeypatch):
+    small = {name: replace(size, dtype=torch.bfloat16) for name, size in SMALL.items()}
+    monkeypatch.setattr(choices, "LAYERS", {"llama": small["grouped"]})
+    monkeypatch.setattr(choices, "PLACES", ((2, 5),))
+    rows = [*choices.training_rows(["llama"], "cpu"), *choices.decoding_rows("cpu")]
+    assert len(rows) == 6 + 4
+    for name, tried, mine in rows:
+        assert error(tried(), mine().double()) < 2e-2, name
+    text = choices.as_table(rows[-1:], "what", 0.01)
+    assert "| what | tried, ms | fused path, ms | ratio |" in text
+
+
+def test_times_are_those_of_the_runs_and_what_is_too_slow_is_run_once(monkeypatch):
+    monkeypatch.setattr(attention, "SLOW", 0.4)
+    calls = Counter()
+
+    def run(name, seconds):
+        calls[name] += 1
+        sleep(seconds)
+
+    seconds = {"slow": 0.03, "fast": 0.01, "too slow": 0.5}
+    times = attention.measure({n: partial(run, n, s) for n, s in seconds.items()}, 0.3)
+    assert calls["too slow"] == 1 and calls["slow"] > attention.ROUNDS[0]
+    assert 25 < times["slow"] < 300 and times["fast"] < times["slow"] < times["too slow"]
+    calls.clear()  # a round of 0.6 s: once more after the warm-up
+    attention.measure({n: partial(run, n, 0.3) for n in "ab"}, 0.1)
+    assert calls == {"a": 2, "b": 2}
+
+
+def test_the_goals_for_a_gpu_are_computed_from_the_rows():
+    """With half of its T × T pairs left out, the layer takes 45.1 GFLOP."""
+    size = replace(attention.LAYERS["bert"], num_tokens=4096, dtype=torch.bfloat16)
+    assert attention.flops(size) == 2 * 4096 * 768**2 * 4 + 4 * 768 * 4096 * 4097 // 2
+    kernel = next(iter(attention.KERNELS))
+    measured = {size: {attention.FUSED: 0.1, attention.PLAIN: 0.1, kernel: 0.09, "else": 0.01}}
+    text = attention.gpu_goals(measured, 1000.0, given=True)
+    assert "in 0 of 1 rows" in text and "451 TFLOPS, 45% of 1000 (goal 60%)" in text
+    assert "data sheet" in text and "data sheet" not in attention.gpu_goals(measured, 1.0, False)
+    assert attention.measured_peak("cpu", 256) > 0
 
 
 def test_the_verdict_counts_rows():
@@ -114,6 +158,11 @@ def test_the_slowest_cells_of_a_notebook_are_named():
     text = notebooks.summary(
         {"01": [(1.0, "a | b"), (4.0, "`c`"), (2.0, "d"), (3.0, "e")], "02": []}
     )
+    cell = (
+        "%load_ext x\n# why\nfrom x import y\n\nneeds(\n    'z',\n)\nruns = y(\n    3)\nshow(runs)"
+    )
+    assert notebooks.telling_line(cell) == "runs = y( 3)"
+    assert notebooks.telling_line("# why\nimport torch") == "import torch"
     assert "0.2 minutes in all; the goal is 6." in text
     assert "| 01 | 10.0 | 4.0 s `'c'`<br>3.0 s `e`<br>2.0 s `d` |" in text
     assert "| all | 10.0 |  |" in text

@@ -1,11 +1,14 @@
 """What notebook 03 shows: tagged numbers, the four steps as a picture, wrong layers, timings."""
 
+import weakref
 from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.benchmark import Timer
 from tqdm.auto import tqdm
 
@@ -204,6 +207,48 @@ def measure_times(versions: dict[str, Layer], inputs: list[Tensor], rounds: int 
         {name: 1e3 * torch.tensor(runs).median().item() for name, runs in one.items()}
         for one in times
     ]
+
+
+class _Alive(TorchDispatchMode):
+    """Counts the bytes of all tensors that operations make, until they are gone again."""
+
+    def __init__(self):
+        super().__init__()
+        self.sizes: dict[int, int] = {}
+        self.now = self.peak = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        for storage in _storages((args, kwargs)):
+            self._count(storage, 0)  # was there before, or is counted already
+        out = operation(*args, **(kwargs or {}))
+        for storage in _storages(out):
+            self._count(storage, storage.nbytes())
+        self.peak = max(self.peak, self.now)
+        return out
+
+    def _count(self, storage, nbytes: int) -> None:
+        if storage._cdata not in self.sizes:  # views share their memory
+            self.sizes[storage._cdata] = nbytes
+            self.now += nbytes
+            weakref.finalize(storage, self._forget, storage._cdata)
+
+    def _forget(self, key: int) -> None:
+        self.now -= self.sizes.pop(key)
+
+
+def _storages(values) -> list[torch.UntypedStorage]:
+    return [one.untyped_storage() for one in tree_leaves(values) if isinstance(one, Tensor)]
+
+
+def peak_memory(function: Layer, x: Tensor) -> float:
+    """MiB that a call holds at most at a time, besides what was there before.
+
+    All tensors count that PyTorch's operations return, on the way to the result as well; what an
+    operation uses inside does not.
+    """
+    with torch.no_grad(), _Alive() as alive:
+        function(x)
+    return alive.peak / 2**20
 
 
 def plot_times(times: list[dict[str, float]], titles: list[str]):

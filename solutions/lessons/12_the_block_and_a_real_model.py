@@ -35,6 +35,7 @@ from functools import partial
 import torch
 
 from attention_lab import blocks, fused, splitting
+from attention_lab.device import best_device
 from attention_lab.encoder import load_encoder, pool
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
@@ -539,9 +540,37 @@ show(fig, alt=alt)
 
 # %% [markdown]
 # All three multiply with the same matrices of 384 and 1536 columns. The sentences are short, so the
-# T × T tables, which a fused kernel need not write, are small beside them; with long sequences they are
-# not ([notebook 3](03_split_run_concatenate_project.ipynb)). The ratios differ from machine to machine,
-# and on a busy one from run to run.
+# T × T tables, which a fused kernel need not write, are small beside them. The ratios differ from
+# machine to machine, and on a busy one from run to run.
+#
+# ### Longer texts
+#
+# The attention of the model's first layer alone, without biases, on random tokens: your function
+# against the fused one, on the fastest device that PyTorch finds. Before you run it: from T = 256 to
+# T = 1024, how many times as much memory will each need?
+
+# %%
+needs("heads.multi_head_attention")
+device = best_device()
+w = [encoder.layers[0][f"w_{name}"].to(device) for name in "qkvo"]
+two = {"yours": heads.multi_head_attention, "fused": fused.multi_head_attention}
+layers = {name: lambda x, attend=attend: attend(x, *w, 12)[0] for name, attend in two.items()}
+lengths = (64, 256, 1024)
+inputs = [torch.randn(1, num_tokens, 384, device=device) for num_tokens in lengths]
+
+print(f"on {device}; MiB in use at a time, at most")
+for x in inputs:
+    used = ", ".join(f"{n} {splitting.peak_memory(layer, x):6.1f}" for n, layer in layers.items())
+    print(f"T = {x.shape[1]:4}: {used}")
+times = splitting.measure_times(layers, inputs, rounds=2)
+fig, alt = splitting.plot_times(times, [f"{device}, B = 1, T = {n}" for n in lengths])
+show(fig, alt=alt)
+
+# %% [markdown]
+# Four times the tokens are sixteen times the pairs, and your function keeps tables with a number for
+# each pair, since it returns the weights. The fused one goes through the keys block by block and keeps
+# what it needs for the sum: its memory grows with T. The number of pairs that it computes grows with T²
+# all the same, and so does the time, once T is large.
 #
 # ## Break it: which mistake made which picture?
 #

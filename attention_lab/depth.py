@@ -11,7 +11,7 @@ far back that is changes from pair to pair, so position alone does not give it.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -193,10 +193,12 @@ def ask(
 
 
 @torch.no_grad()
-def accuracy(model: DeepStack, *, pieces: bool = True, layers: Layers | None = None) -> float:
-    """The share of tokens named right on 500 fresh sequences."""
+def accuracy(
+    model: DeepStack, *, pieces: bool = True, layers: Layers | None = None, size: int = 500
+) -> float:
+    """The share of tokens named right on fresh sequences."""
     draw = draw_pieces if pieces else draw_repeats
-    logits, answers = ask(model, *draw(500, torch.Generator().manual_seed(7)), layers)
+    logits, answers = ask(model, *draw(size, torch.Generator().manual_seed(7)), layers)
     return round((logits.argmax(-1) == answers).float().mean().item(), 4)
 
 
@@ -207,16 +209,34 @@ def without_layer(model: DeepStack, number: int) -> Layers:
     return layers
 
 
+def without_heads(model: DeepStack, silenced: Sequence[Sequence[int]]) -> Layers:
+    """The model's layers with the rows of W_O of some heads set to zero.
+
+    Args:
+        silenced: pairs (layer, head).
+    """
+    layers = model.layers
+    for layer, head in silenced:
+        w_o = layers[layer]["w_o"].clone()
+        w_o.view(model.num_heads, -1, w_o.shape[1])[head] = 0
+        layers[layer]["w_o"] = w_o
+    return layers
+
+
 @torch.no_grad()
-def look(model: DeepStack, size: int = 100) -> tuple[Tensor, Tensor]:
+def look(model: DeepStack, size: int = 100, layers: Layers | None = None) -> tuple[Tensor, Tensor]:
     """Attention weights on fresh sequences of 12 tokens that are repeated as a whole.
+
+    Args:
+        layers: in place of the model's own.
 
     Returns:
         tokens (size, 23) and weights (L, size, h, 23, 23).
     """
     tokens = draw_repeats(size, torch.Generator().manual_seed(8))[0][:, :-1]
     mask = causal(tokens.shape[1])
-    _, weights = model.attend(model.embed(tokens), model.layers, model.num_heads, mask)
+    x = model.embed(tokens)
+    _, weights = model.attend(x, layers or model.layers, model.num_heads, mask)
     return tokens, weights
 
 

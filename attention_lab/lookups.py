@@ -176,10 +176,14 @@ class Reader(nn.Module):
         self.w_q[0, n : 2 * n, :n] = (12 + math.log(2)) * per_score * torch.eye(n)
         self.w_q[0, 2 * n : 3 * n, :n] = 12 * per_score * torch.eye(n)
 
+    def attend(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """x (B, T, D) -> the heads' outputs (B, h, T, d), and weights if `heads` returns them."""
+        blind = (0, 0, 0, self.hidden_rows)  # rows of zeros for the values
+        return self.heads(x, F.pad(self.w_q, blind), F.pad(self.w_k, blind), self.w_v)
+
     def forward(self, x: Tensor) -> Tensor:
         """x (B, T, D) -> answers (B, T, m, n)."""
-        blind = (0, 0, 0, self.hidden_rows)  # rows of zeros for the values
-        out, _ = self.heads(x, F.pad(self.w_q, blind), F.pad(self.w_k, blind), self.w_v)
+        out, _ = self.attend(x)
         z = out.transpose(1, 2).flatten(2)  # (B, h, T, d) -> (B, T, h·d)
         for number, (w, b) in enumerate(zip(self.layers, self.biases, strict=True)):
             z = z @ w + b if number == 0 else (F.gelu(z) if self.gelu else z) @ w + b

@@ -5,15 +5,29 @@ from functools import partial
 import pytest
 import torch
 
+from attention_lab import depth, partitions, planted
 from attention_lab.encoder import load_encoder, pool
-from attention_lab.widgets import Seen, explore, explore_cuts, explore_encoder, explore_own
+from attention_lab.widgets import (
+    Seen,
+    explore,
+    explore_cuts,
+    explore_encoder,
+    explore_jobs,
+    explore_own,
+    explore_readers,
+    explore_stacks,
+)
 from attention_lab.widgets.explorer import best_roles
 from solutions.attention import causal_mask
 from solutions.block import feed_forward, layer_norm
 from solutions.heads import multi_head_attention, split_heads
+from solutions.layers import attention_stack, induction_score
 from solutions.mixing import ablate_heads
+from solutions.roles import first_token_score, previous_token_score
+from solutions.single import independent_heads
 
 SENTENCE = "The bird flew home because it was tired."
+SIZES = {"narrow": 1, "wide": 4}
 WORDS = ["one", "two", "three"]
 
 
@@ -84,16 +98,15 @@ def test_heads_are_marked_with_the_role_that_fits_them_best():
 
 
 def test_another_model_has_no_head_silenced_and_may_have_other_heads():
-    sizes = {"narrow": 2, "wide": 4}
     explorer = explore(
         WORDS,
-        weights(heads=2),
-        lambda chosen: Seen(WORDS, weights(heads=sizes[chosen.model]), note=str(chosen.silenced)),
-        models=list(sizes),
+        weights(heads=1),
+        lambda chosen: Seen(WORDS, weights(heads=SIZES[chosen.model]), note=str(chosen.silenced)),
+        models=list(SIZES),
         can_silence=True,
     )
-    explorer.silenced = [[0, 1]]
-    assert explorer.note == "[[0, 1]]"
+    explorer.silenced = [[1, 0]]
+    assert explorer.note == "[[1, 0]]"
     explorer.model = "wide"
     assert (explorer.silenced, explorer.note, explorer.shape) == ([], "[]", [2, 4, 3, 3])
 
@@ -162,6 +175,52 @@ def test_every_choice_goes_through_the_functions_that_were_given():
 
     explorer = own(attend=uniform)
     assert torch.equal(explorer.weights, torch.full_like(explorer.weights, 1 / 11))
+
+
+def test_a_stack_is_run_anew_without_the_heads_that_are_silenced():
+    stacks = {name: depth.DeepStack(2, h, attend=attention_stack) for name, h in SIZES.items()}
+    explorer = explore_stacks(stacks, induction_score)
+    tokens, before = depth.look(stacks["wide"])
+    explorer.model = "wide"
+    torch.testing.assert_close(explorer.weights, before[:, 0])
+    assert explorer.tokens == [chr(65 + token) for token in tokens[0]]
+    torch.testing.assert_close(
+        torch.tensor(explorer.scores[1]), induction_score(before, depth.FIRST)
+    )
+    explorer.silenced = [[0, 2]]
+    changed = (explorer.weights - before[:, 0]).abs().amax((1, 2, 3))
+    assert changed[0] == 0 and changed[1] > 1e-3
+    explorer.silenced = [[0, 0], [0, 1], [0, 2], [0, 3]]
+    without = depth.look(stacks["wide"], layers=depth.without_layer(stacks["wide"], 0))[1]
+    torch.testing.assert_close(explorer.weights, without[:, 0])
+
+
+def test_the_loss_of_a_model_with_jobs_follows_the_silenced_heads():
+    model = planted.JobModel()
+    explorer = explore_jobs({"one": model}, previous_token_score, first_token_score)
+    scores = [score(planted.look(model)) for score in (previous_token_score, first_token_score)]
+    torch.testing.assert_close(torch.tensor(explorer.scores)[:, 0], torch.stack(scores))
+    explorer.silenced = [[0, 1], [0, 4]]
+    on = torch.tensor([[1.0, 0, 1, 1, 0, 1]])
+    assert f"{planted.loss_fn(model)(on):.3f}" in explorer.note
+
+
+def test_the_slider_goes_from_reader_to_reader():
+    trained = [
+        partitions.Trained(
+            partitions.select(partitions.recorded_runs(), num_heads=h, key_width=96 // h)[0],
+            partitions.make_reader(h, heads=independent_heads),
+        )
+        for h in (2, 8)
+    ]
+    explorer = explore_readers(trained)
+    batch = partitions.TASK.draw(100, torch.Generator().manual_seed(8))
+    assert explorer.tokens[2][2:] == "".join(chr(65 + token) for token in batch.asked[0, 2])
+    explorer.num_heads = 8
+    weights = trained[1].reader.attend(batch.x)[1]
+    torch.testing.assert_close(explorer.weights, weights[:1].detach())
+    third = weights.gather(-1, batch.asked[:, None, :, 2:3].expand(-1, 8, -1, -1)).mean((0, 2, 3))
+    torch.testing.assert_close(torch.tensor(explorer.scores[2][0]), third.detach())
 
 
 def test_a_page_without_widgets_gets_a_picture_with_a_description():

@@ -3,5 +3,16 @@
 from .encoders import explore_cuts, explore_encoder, explore_own
 from .explorer import Seen, explore
 from .follow import follow
+from .toys import explore_jobs, explore_readers, explore_stacks
 
-__all__ = ["Seen", "explore", "explore_cuts", "explore_encoder", "explore_own", "follow"]
+__all__ = [
+    "Seen",
+    "explore",
+    "explore_cuts",
+    "explore_encoder",
+    "explore_jobs",
+    "explore_own",
+    "explore_readers",
+    "explore_stacks",
+    "follow",
+]

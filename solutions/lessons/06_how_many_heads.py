@@ -36,7 +36,7 @@ from ipywidgets import SelectionSlider
 from attention_lab import partitions
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
-from attention_lab.widgets import follow
+from attention_lab.widgets import explore_readers, follow
 from autograde import check, needs
 from mha_lib import attention, partition, single
 
@@ -237,7 +237,20 @@ outcome(
 # directions, and uses all of them. In this task, then, **heads wider than 12 have columns of $W_Q$ and
 # $W_K$ to spare, and narrower ones lack some.** In a language model nobody knows this number
 # beforehand.
+
+# %% [markdown]
+# ### Try it: the readers' heads
 #
+# The readers you trained, on one sequence, with your `independent_heads`. `C:JEDA` is the token named
+# C, which asks for J, E, D and A, in this order. The slider goes from reader to reader: the same
+# width, cut into other numbers of heads. A head is marked with the look-up that gets most of its
+# weight. Which look-ups have no head in the first reader, and which have several in the last?
+
+# %%
+needs("single.independent_heads")
+explore_readers(live)
+
+# %% [markdown]
 # ## Is it really the keys?
 #
 # When h grows, *two* widths shrink: that of queries and keys ($d_k$), and that of values ($d_v$).

@@ -37,7 +37,7 @@ from attention_lab import encoder_heads, planted
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
 from attention_lab.sentences import OBJECT_MEANT, SENTENCES, SUBJECT_MEANT
-from attention_lab.widgets import explore_encoder
+from attention_lab.widgets import explore_encoder, explore_jobs
 from autograde import check, needs
 from mha_lib import roles
 
@@ -344,8 +344,10 @@ predict(
 
 # %%
 needs("roles.previous_token_score", "roles.first_token_score", "roles.head_importance")
+models = {}
 for dropout in planted.DROPOUTS:
     run, model = planted.train_jobs(dropout, seed=100)
+    models[f"each head off in {dropout:.0%} of the steps"] = model
     weights = planted.look(model)  # (B, h, T, T)
     previous, first = roles.previous_token_score(weights), roles.first_token_score(weights)
     loss_fn = planted.loss_fn(model)
@@ -365,8 +367,19 @@ for dropout in planted.DROPOUTS:
 
 # %% [markdown]
 # The roles are found by their scores, far above what an untrained model shows. (A head that is
-# counted to both shares its weight out.) But look at the importances. Ten seeds are recorded for each
-# training (`python -m attention_lab.planted record` repeats them):
+# counted to both shares its weight out.) But look at the importances.
+#
+# ### Try it: silence them yourself
+#
+# Both models, marked by your scores. Silence the heads of one job, one after another, and watch the
+# loss in the line above the maps.
+
+# %%
+needs("roles.previous_token_score", "roles.first_token_score", "roles.head_importance")
+explore_jobs(models, roles.previous_token_score, roles.first_token_score)
+
+# %% [markdown]
+# Ten seeds are recorded for each training (`python -m attention_lab.planted record` repeats them):
 
 # %%
 recorded = planted.recorded_runs()

@@ -35,6 +35,7 @@
 from attention_lab import depth, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
+from attention_lab.widgets import explore_stacks
 from autograde import check, needs
 from mha_lib import layers
 
@@ -354,6 +355,20 @@ outcome(
     2,
     f"{alone[0]:.3f} here, and at most {max(r.without[0] for r in ten):.2f} over the ten recorded seeds. "
     "The two steps are a chain: neither layer got anywhere alone.",
+)
+
+# %% [markdown]
+# ### Try it: both models, head by head
+#
+# A row is the token that looks, a letter a token. Heads are marked by the two scores of above. Look at
+# layer 1, then silence the head of layer 0: your `attention_stack` runs anew. What is left of layer
+# 1's pattern? Then take the other model, and silence what you like.
+
+# %%
+needs("layers.attention_stack", "layers.induction_score")
+explore_stacks(
+    {"two layers of one head": trained[2], "one layer of eight heads": trained[1]},
+    layers.induction_score,
 )
 
 # %% [markdown]

@@ -31,7 +31,7 @@ from .recordings import (
     select,
     write_runs,
 )
-from .training import train
+from .training import one_thread, train
 from .without_w_o import LEARNING_RATE, STACK_WIDTH, SYMBOLS, Stack
 
 RECORDED = FOLDER / "depth.json"
@@ -39,6 +39,7 @@ STEPS = 400
 FIRST = 12  # distinct tokens, and the period when they are repeated as a whole
 COPIED = 30
 JUMP = 0.2  # chance that a token stays alone, without its neighbour
+UNMOVED = 1e-6  # a weight that changes by less has not changed
 GUESS = 1 / (FIRST - 1)  # any of those that stood behind another one
 Layers = list[dict[str, Tensor]]
 Attend = Callable[[Tensor, Layers, int, Tensor], tuple[Tensor, Tensor]]
@@ -252,11 +253,32 @@ def random_stack(num_layers: int, num_heads: int, seed: int = 0) -> tuple[Tensor
     return torch.randn(2, 9, 32, generator=g), layers
 
 
-def double_first_values(layers: Layers, num_heads: int) -> Layers:
-    """The same layers with head 0's W_V in layer 0 doubled; the given ones stay as they were."""
-    first = {**layers[0], "w_v": layers[0]["w_v"].clone()}
-    first["w_v"][:, : first["w_v"].shape[1] // num_heads] *= 2
-    return [first, *layers[1:]]
+def double_values(layers: Layers, num_heads: int, layer: int = 0, head: int = 0) -> Layers:
+    """The same layers with one head's W_V doubled; the given ones stay as they were."""
+    w_v = layers[layer]["w_v"].clone()
+    w_v.view(len(w_v), num_heads, -1)[:, head] *= 2
+    return [{**one, "w_v": w_v} if number == layer else one for number, one in enumerate(layers)]
+
+
+@one_thread()
+@torch.no_grad()
+def reach_of_heads(attend: Attend, num_layers: int, num_heads: int) -> Tensor:
+    """Whose pattern changes when a head's W_V is doubled, in layers with random weights.
+
+    Args:
+        attend: as for `DeepStack`.
+
+    Returns:
+        Boolean (L·h, L·h): a row for each head that was changed, all heads of layer 0 first.
+    """
+    x, layers = random_stack(num_layers, num_heads)
+    before = attend(x, layers, num_heads)[1]  # (L, B, h, T, T)
+    moved = []
+    for layer in range(num_layers):
+        for head in range(num_heads):
+            after = attend(x, double_values(layers, num_heads, layer, head), num_heads)[1]
+            moved.append((after - before).abs().amax((1, 3, 4)).flatten() > UNMOVED)
+    return torch.stack(moved)
 
 
 def previous_weight(weights: Tensor, rows: int = FIRST) -> Tensor:

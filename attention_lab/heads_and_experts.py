@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .depth import UNMOVED, Layers, double_values, random_stack
 from .figures import BLUE, GREY, ORANGE, heat_map, new_figure
 from .lookups import LookupTask
 from .recordings import (
@@ -36,7 +37,7 @@ from .recordings import (
     select,
     write_runs,
 )
-from .training import train
+from .training import one_thread, train
 
 RECORDED = FOLDER / "heads_and_experts.json"
 ORDERS = ("parallel", "sequential")
@@ -491,6 +492,56 @@ def plot_axes(counts: Counts, num_layers: int, num_heads: int, num_experts: int)
         f"{total / 1e6:.1f} million in the experts, {active / 1e6:.1f} million of them used by a "
         "token."
     )
+
+
+@one_thread()
+@torch.no_grad()
+def reach_of_parts(
+    attend: Callable, moe: Callable, num_layers: int = 3, num_heads: int = 4, num_experts: int = 4
+) -> Tensor:
+    """What changes when a head's W_V or an expert's w_out is doubled, in random blocks, k = 1.
+
+    A block is x + attention, then + experts. For a head its pattern counts, for an expert what it
+    makes of all tokens.
+
+    Args:
+        attend: (x, w_q, w_k, w_v, w_o, h) -> (out, weights), as in `heads`.
+        moe: (x, w_gate, w_in, w_out, k) -> x-shaped, as in `experts`.
+
+    Returns:
+        Boolean (n, n), a row for each part that was changed; in each layer heads, then experts.
+    """
+    x, stack = random_stack(num_layers, num_heads)
+    g = torch.Generator().manual_seed(1)
+    D = x.shape[-1]
+    for layer in stack:
+        layer["w_gate"] = torch.randn(D, num_experts, generator=g) / D**0.5
+        layer["w_in"] = torch.randn(num_experts, D, HIDDEN, generator=g) / D**0.5
+        layer["w_out"] = torch.randn(num_experts, HIDDEN, D, generator=g) / HIDDEN**0.5
+
+    def run(layers: Layers) -> list[Tensor]:
+        y, found = x, []
+        for layer, own in zip(layers, stack, strict=True):
+            out, weights = attend(y, *(layer[n] for n in ("w_q", "w_k", "w_v", "w_o")), num_heads)
+            y = y + out
+            found += weights.unbind(1)
+            for e in range(num_experts):  # alone, with its own matrices as they were
+                one = slice(e, e + 1)
+                found.append(moe(y, own["w_gate"][:, one], own["w_in"][one], own["w_out"][one], 1))
+            y = y + moe(y, layer["w_gate"], layer["w_in"], layer["w_out"], 1)
+        return found
+
+    before, moved = run(stack), []
+    for number, layer in enumerate(stack):
+        changes = [double_values(stack, num_heads, number, head) for head in range(num_heads)]
+        for e in range(num_experts):
+            w_out = layer["w_out"].clone()
+            w_out[e] *= 2
+            changes.append([{**one, "w_out": w_out} if one is layer else one for one in stack])
+        for changed in changes:
+            pairs = zip(run(changed), before, strict=True)
+            moved.append([bool((new - old).abs().max() > UNMOVED) for new, old in pairs])
+    return torch.tensor(moved)
 
 
 def plot_who_looks_where(block: Block):

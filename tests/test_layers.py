@@ -58,7 +58,7 @@ def test_the_impossible_raises_with_the_numbers(call, numbers):
 def test_no_head_sees_what_another_of_its_layer_found():
     x, layers = random_stack()
     (_, before), (_, after) = (
-        attention_stack(x, one, 4) for one in (layers, depth.double_first_values(layers, 4))
+        attention_stack(x, one, 4) for one in (layers, depth.double_values(layers, 4))
     )
     moved = (after - before).abs().amax((1, 3, 4))
     assert not moved[0].any() and moved[1:].min() > 1e-3

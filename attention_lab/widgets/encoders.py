@@ -8,12 +8,14 @@ from torch import Tensor
 
 from attention_lab.blocks import post_norm_block
 from attention_lab.encoder import load_encoder, pool
+from attention_lab.training import one_thread
 
 from .explorer import Explorer, Seen, explore
 
 NO_MASK, CAUSAL = "none", "causal"
 
 
+@one_thread()
 def explore_encoder(
     sentence: str,
     lenses: Sequence[tuple[int, int]] = (),
@@ -59,6 +61,7 @@ def explore_encoder(
     return _begin(explorer, lenses, asking)
 
 
+@one_thread()
 def explore_own(
     attend: Callable,
     split_heads: Callable,
@@ -144,6 +147,7 @@ def _begin(explorer: Explorer, lenses: Sequence[tuple[int, int]], asking: str) -
     return explorer
 
 
+@one_thread()
 def explore_cuts(
     attend: Callable, causal_mask: Callable, sentence: str, head_counts: Sequence[int]
 ) -> Explorer:

@@ -30,6 +30,7 @@ from attention_lab.figures import (
     grid_of_maps,
     image_html,
 )
+from attention_lab.training import one_thread
 
 HERE = Path(__file__).parent
 LENS_COLOURS = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
@@ -149,7 +150,9 @@ class Explorer(anywidget.AnyWidget):
             self.silenced = there  # comes back here
             return
         try:
-            self.show(Seen(*self._recompute(self)))
+            with one_thread():
+                seen = Seen(*self._recompute(self))
+            self.show(seen)
             self.message = ""
         except Exception as error:  # the learner's own functions run here: say it, stay usable
             self.message = f"{type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from attention_lab import depth, planted
 from attention_lab.partitions import Trained
+from attention_lab.training import one_thread
 
 from .explorer import Explorer, Seen, explore
 
@@ -14,6 +15,7 @@ SEQUENCES = 100  # that scores and accuracies are measured on
 LOOKUPS = ("first look-up", "second look-up", "third look-up", "fourth look-up")
 
 
+@one_thread()
 def explore_stacks(
     models: Mapping[str, depth.DeepStack], induction_score: Callable[..., Tensor]
 ) -> Explorer:
@@ -50,6 +52,7 @@ def explore_stacks(
     )
 
 
+@one_thread()
 def explore_jobs(
     models: Mapping[str, planted.JobModel],
     previous: Callable[[Tensor], Tensor],
@@ -81,6 +84,7 @@ def explore_jobs(
     )
 
 
+@one_thread()
 def explore_readers(trained: Sequence[Trained]) -> Explorer:
     """Open the explorer on readers of notebook 6, equally wide, with different numbers of heads.
 

@@ -35,7 +35,7 @@
 from attention_lab import depth, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
-from attention_lab.widgets import explore_stacks
+from attention_lab.widgets import Part, click_axes, explore_stacks
 from autograde import check, needs
 from mha_lib import layers
 
@@ -145,7 +145,7 @@ check("layers.attention_stack")
 needs("layers.attention_stack")
 x, stack = depth.random_stack(num_layers=3, num_heads=4)
 _, before = layers.attention_stack(x, stack, 4)  # (L, B, h, T, T)
-_, after = layers.attention_stack(x, depth.double_first_values(stack, 4), 4)
+_, after = layers.attention_stack(x, depth.double_values(stack, 4), 4)
 moved = (after - before).abs().amax((1, 3, 4))  # (L, h)
 for number, row in enumerate(moved.tolist()):
     print(f"layer {number}: " + "  ".join(f"head {i} {change:.3f}" for i, change in enumerate(row)))
@@ -162,6 +162,25 @@ outcome(
 # %% [markdown]
 # The zeros of layer 0 are exact and hold for any weights: no head of a layer has another head's
 # output among its inputs. That other heads *can* use what was found is what a second layer is for.
+#
+# ### Try it: what waits, what runs at once
+#
+# The same test for every head of four layers of six: double its $W_V$, run your `attention_stack`, and
+# see whose pattern moved. Click a head or a whole layer. What it moves comes **after** it; what moves
+# it comes **before** it; the rest can run **at once** with it.
+
+# %%
+needs("layers.attention_stack")
+click_axes(
+    [Part("head", layer, head) for layer in range(4) for head in range(6)],
+    depth.reach_of_heads(layers.attention_stack, num_layers=4, num_heads=6),
+    title="Heads and layers: what waits for what",
+    chosen=Part("head", 1, 2),
+)
+
+# %% [markdown]
+# One direction of the grid is a chain of four links, the other is none. A layer as a whole has
+# nothing to run at once with.
 #
 # ## A task that takes two steps
 #

@@ -40,9 +40,9 @@ from attention_lab import heads_and_experts as lab
 from attention_lab import lookups, splitting
 from attention_lab.figures import show
 from attention_lab.questions import outcome, predict, predictions_table, quiz
-from attention_lab.widgets import follow
+from attention_lab.widgets import Part, click_axes, follow
 from autograde import check, needs
-from mha_lib import experts, layers, sizing
+from mha_lib import experts, heads, layers, sizing
 
 # %% [markdown]
 # ## Predict
@@ -322,6 +322,30 @@ follow(
     num_heads=SelectionSlider(options=[1, 2, 3, 4, 6, 8, 12, 16], value=12, description="heads"),
     num_experts=SelectionSlider(options=[1, 2, 4, 8], value=8, description="experts"),
 )
+
+# %% [markdown]
+# **Who waits for whom?** Three blocks with random weights, attention first, experts behind it, one expert
+# a token, run by your functions. Each head's $W_V$ and each expert's second matrix was doubled, one at
+# a time, to see which other parts then make something else. Click a head, an expert or a whole layer.
+
+# %%
+needs("heads.multi_head_attention", "experts.moe_feed_forward")
+click_axes(
+    [
+        Part(kind, layer, number)
+        for layer in range(3)
+        for kind in ("head", "expert")
+        for number in range(4)
+    ],
+    lab.reach_of_parts(heads.multi_head_attention, experts.moe_feed_forward),
+    title="Heads, experts and layers: what waits for what",
+    chosen=Part("expert", 1, 2),
+)
+
+# %% [markdown]
+# Heads of a layer wait for nothing in it, nor do experts for each other; but in this block the experts
+# wait for the heads. A layer is a place in a chain, a head a share of one attention, an expert one of
+# several networks behind it.
 
 # %% [markdown]
 # ## Who looks where

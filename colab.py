@@ -13,6 +13,8 @@ import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 HERE = Path(__file__).resolve().parent
 DRIVE = Path("/content/drive/MyDrive")  # where Colab mounts a learner's Google Drive
 NOT_IMPORTED = {"jupyterlab", "jupytext", "latex2mathml", "nbclient", "nbformat", "nbgrader"}
@@ -35,17 +37,18 @@ def main():
 
 
 def missing():
-    """List the packages that notebooks import and that are not there, as name==version."""
+    """List the packages that notebooks import and that are not there or too old: name==version."""
     project = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lock = (HERE / "requirements.lock").read_text(encoding="utf-8")
     pins = {pin.partition("==")[0].lower(): pin for pin in re.findall(r"^\S+==\S+$", lock, re.M)}
-    names = [name for name in project["dependencies"] if name not in NOT_IMPORTED]
-    return [pins[name] for name in names if not installed(name)]
+    needs = map(Requirement, project["dependencies"])
+    wanted = [need for need in needs if need.name not in NOT_IMPORTED and not satisfied(need)]
+    return [pins[need.name] for need in wanted]
 
 
-def installed(name):
+def satisfied(requirement):
     try:
-        return bool(version(name))
+        return version(requirement.name) in requirement.specifier
     except PackageNotFoundError:
         return False
 

@@ -219,6 +219,8 @@ def test_the_instructor_releases_feedback(instructor):
     instructor.press(LOOKUP, "generate-feedback", "Successfully generated feedback")
     instructor.press(LOOKUP, "release-feedback", "Successfully released feedback")
     screenshot(instructor.page, "round/10_feedback_released")
+    formgrader.get_by_role("link", name="Manage Students").click()
+    formgrader.locator("tr", has_text="ann").get_by_text("4 / 11").wait_for()
 
 
 def test_the_learner_reads_the_feedback(learner):

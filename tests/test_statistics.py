@@ -10,6 +10,8 @@ from itertools import combinations
 from types import FunctionType
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import headless_browser, page_on, screenshot
 from nbgrader_classroom import ATTENTION
 from test_cli import autograde
 
@@ -134,6 +136,21 @@ def test_every_bar_is_told_in_words_and_is_as_long_as_it_says(grades):
     assert "2 of 5 learners" in labels
     drawn = [a for tag, a in reader.tags if tag == "rect" and a.get("class") == "failed"]
     assert [a["width"] for a in drawn] == ["16.00", "40.00", "40.00"]  # key, exercise, mistake
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_on_the_page_in_light_and_dark(grades):
+    path = grades.with_name("stats.html")
+    answers, _ = read_answers(grades)
+    path.write_text(page("class", items(answers), similar_answers(answers)), encoding="utf-8")
+    with headless_browser() as browser:
+        for scheme in ("light", "dark"):
+            tab = page_on(path.as_uri(), browser, color_scheme=scheme)
+            tab.goto(path.as_uri())
+            found = Axe().run(tab).response
+            assert found["passes"] and not found["violations"]
+            assert not tab.outside and not tab.errors
+            screenshot(tab, f"statistics/{scheme}", full_page=True)
 
 
 class _Tags(HTMLParser):

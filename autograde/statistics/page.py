@@ -49,9 +49,9 @@ def page(
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Item statistics: {escape(title)}</title>\n<style>{STYLE}</style></head>\n"
-        f"<body>{STRIPES}<h1>Item statistics: {escape(title)}</h1>\n"
+        f"<body><main>{STRIPES}<h1>Item statistics: {escape(title)}</h1>\n"
         + "\n".join(parts)
-        + "\n</body></html>\n"
+        + "\n</main></body></html>\n"
     )
 
 

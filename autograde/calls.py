@@ -35,7 +35,7 @@ class CallError:
 
     def __str__(self) -> str:
         last = f"{self.type_name}: {self.message}" if self.message else self.type_name
-        return f"{self.where}\n{last}".strip()
+        return f"{self.where}\n{last}".strip("\n")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """From outcomes to a verdict: right or wrong, which known mistake, and a message that helps."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,12 +8,11 @@ from .compare import describe, fingerprint, kind, mismatch, same_fingerprint
 from .habits import HABITS, habit
 from .records import RecordedCase, RecordedExercise
 from .results import ExerciseResult
+from .source import CONTROL
 
 Call = Callable[[RecordedCase], Outcome]
 
 LONGEST_MESSAGE = 8_000  # characters
-# What moves the cursor, clears the screen or turns writing round, in a learner's own words.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def judge(exercise: RecordedExercise, call: Call) -> ExerciseResult:
@@ -234,7 +232,7 @@ def _first_fault(exercise: RecordedExercise, faults: list[str | None]) -> int:
 
 
 def _result(exercise, score, status, misconception, message) -> ExerciseResult:
-    text = _CONTROL.sub("�", message)[:LONGEST_MESSAGE]
+    text = CONTROL.sub("�", message)[:LONGEST_MESSAGE]
     return ExerciseResult(
         exercise.name, float(score), float(exercise.points), status, misconception, text
     )

@@ -8,7 +8,9 @@ from pathlib import Path
 from rich.markup import escape as escape_markup
 from rich.table import Table
 
+from .kept import COUNTS
 from .results import ExerciseResult
+from .source import Excerpt
 
 WORDS = {
     "passed": "passed",
@@ -21,6 +23,12 @@ WORDS = {
 SIGNS = {"passed": "✓", "failed": "✗", "error": "✗", "timeout": "✗", "missing": "○"}
 COLOURS = {"passed": "#0072B2", "missing": "#808080"}  # the rest: vermilion
 WRONG = "#D55E00"
+
+# Of a failed message: where the explanation begins, which of its lines say what to do, and the
+# lines that are details of a fault.
+EXPLAINED = ("What happened: ", "No case can tell these apart", "This case alone looks like")
+TOLD = (*EXPLAINED, "Hint: ", "  - ")
+DETAILS = (*COUNTS, "Called with ", "  File ", "    ", "(The reference answered")
 
 # Lines and indentation stay, words do not break.
 MESSAGE_STYLE = "white-space:pre-wrap;word-break:normal;font-family:inherit;margin:4px 0"
@@ -35,7 +43,7 @@ def result_text(result: ExerciseResult) -> str:
     return f"{headline(result)}\n{result.message}"
 
 
-def result_html(result: ExerciseResult, source: str | None = None) -> str:
+def result_html(result: ExerciseResult, source: Excerpt | None = None) -> str:
     """The message as HTML without scripts; everything that came from a submission is escaped.
 
     Args:
@@ -45,7 +53,7 @@ def result_html(result: ExerciseResult, source: str | None = None) -> str:
     shown = ""
     if source:
         summary = f"Your <code>{escape(result.exercise)}</code>"
-        shown = f"<details open><summary>{summary}</summary><pre>{escape(source)}</pre></details>"
+        shown = f"<details open><summary>{summary}</summary>{source_html(source)}</details>"
     mistake = ""
     if result.misconception:
         mistake = f"<p>Known mistake: <code>{escape(result.misconception)}</code></p>"
@@ -55,6 +63,33 @@ def result_html(result: ExerciseResult, source: str | None = None) -> str:
         f'<pre style="{MESSAGE_STYLE}">{escape(result.message)}</pre>'
         f"{mistake}{shown}</div>"
     )
+
+
+def source_html(source: Excerpt) -> str:
+    """Numbered lines; below a marked one stands, in words, what is known of it."""
+    width = len(str(source.lines[-1].number))
+    below, parts, expected = " " * (width + 2), [], source.lines[0].number
+    for number, text, why in source.lines:
+        if number != expected:
+            parts.append(f"{below}⋮\n")
+        line = f"{number:>{width}}  {escape(text)}\n"
+        parts.append(f"<mark>{line}{below}↑ {escape(why)}\n</mark>" if why else line)
+        expected = number + 1
+    return f"<pre>{''.join(parts)}</pre>"
+
+
+def in_short(status: str, message: str) -> list[str]:
+    """What went wrong and the hint, in a line each: the message of a result without its details.
+
+    Of a passed exercise, the remarks.
+    """
+    lines = [line for line in message.splitlines() if line.strip()]
+    if status == "passed":
+        return [line for line in lines if line.startswith("Remark: ")]
+    explained = [i for i, line in enumerate(lines) if line.startswith(EXPLAINED)]
+    if explained:  # the last one: before it a learner's own error may say anything
+        return [line.strip() for line in lines[explained[-1] :] if line.startswith(TOLD)]
+    return [line.strip() for line in lines if not line.startswith(DETAILS)][:3]
 
 
 def results_table(results: dict[str, ExerciseResult], title: str) -> Table:

@@ -1,6 +1,7 @@
 """Grade the exercises of a submission, in place of running its notebook."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 from nbformat import NotebookNode, from_dict
@@ -15,12 +16,13 @@ from autograde.exercises import EXERCISES
 from autograde.grading import grade_submission
 from autograde.report import result_html
 from autograde.results import ExerciseResult
-from autograde.source import function_source
+from autograde.source import Excerpt, function_source
 from autograde.values import writable
 
 from .notebooks import converter_of, grade_id, release_directory, released_notebook
 
-# The outcome as data, in the output beside what people see: for `autograde stats`.
+# The outcome as data, in the output beside what people see: for the feedback page and `autograde
+# stats`.
 OUTCOME = "application/vnd.multi-head-attention.outcome+json"
 Graded = tuple[Path, dict[str, ExerciseResult]]  # the submission's folder, and its outcomes
 
@@ -45,7 +47,8 @@ class GradeExercises(NbGraderPreprocessor):
         for exercise, cell in graded.items():
             result = results[exercise]
             self.log.info("%s %s: %s, %s", student, exercise, result.status, result.score)
-            source = function_source(directory, exercise)
+            calls = EXERCISES[exercise].library_calls if result.passed else ()
+            source = function_source(directory, exercise, result.message, calls)
             cell.outputs = [_output(result, source, cell.metadata.nbgrader.points)]
         return nb, resources
 
@@ -90,28 +93,39 @@ def _exercise(cell: NotebookNode) -> str:
     return exercise
 
 
-def _output(result: ExerciseResult, source: str | None, points: float) -> NotebookNode:
+def _output(result: ExerciseResult, source: Excerpt | None, points: float) -> NotebookNode:
     """One output for all: people see the HTML, nbgrader reads the score from the text."""
     score = points * result.score / result.max_score
-    html = writable(result_html(result, source))
-    outcome = {"status": result.status, "misconception": result.misconception}
-    data = {"text/html": html, "text/plain": str(score), OUTCOME: outcome}
+    outcome = {
+        "status": result.status,
+        "misconception": result.misconception,
+        "message": writable(result.message),
+        "source": asdict(source) if source else None,
+    }
+    data = {
+        "text/html": writable(result_html(result, source)),
+        "text/plain": str(score),
+        OUTCOME: outcome,
+    }
     return new_output("execute_result", data=data)
 
 
 def outcomes(autograded: Path) -> dict[str, dict]:
     """What was graded in a notebook that `nbgrader autograde` wrote: exercise -> its outcome.
 
-    An outcome has the status and the misconception of `ExerciseResult`. Only the grader writes
-    outputs into these notebooks: what a learner submits loses its own before it is graded.
+    An outcome has the status, misconception and message of `ExerciseResult`, and the learner's
+    source as an `Excerpt`. Only the grader writes outputs into these notebooks: what a learner
+    submits loses its own before it is graded.
     """
     try:
         cells = json.loads(autograded.read_text(encoding="utf-8"))["cells"]
     except OSError:
         return {}
-    found = {}
-    for cell in from_dict(cells):
-        for output in cell.outputs if _is_graded_code(cell) else []:
-            if outcome := output.get("data", {}).get(OUTCOME):
-                found[exercise_of(grade_id(cell))] = outcome
-    return found
+    graded = ((cell, outcome_in(cell)) for cell in from_dict(cells))
+    return {exercise_of(grade_id(cell)): outcome for cell, outcome in graded if outcome}
+
+
+def outcome_in(cell: NotebookNode) -> dict | None:
+    """The outcome that a graded cell of such a notebook holds; None for other cells."""
+    outputs = cell.outputs if _is_graded_code(cell) else []
+    return next((o.data[OUTCOME] for o in outputs if OUTCOME in o.get("data", {})), None)

@@ -18,8 +18,12 @@ from pathlib import Path
 
 import pytest
 from hostile_stage import Stage, delete, read_corpus
+from nbconvert.exporters import HTMLExporter
 from nbgrader.api import Gradebook
 from nbgrader_classroom import ATTENTION, HEADS, LOOKUP, School
+from traitlets.config import Config
+
+from autograde.nbgrader import configure
 
 CORPUS = Path(__file__).parent / "hostile_notebooks"
 WRONG = ATTENTION.replace("    return torch.softmax(scores, dim)\n", "    return scores\n", 1)
@@ -261,6 +265,26 @@ def test_feedback_pages_of_hostile_notebooks_are_dead(feedback, name):
     reader = _Live()
     reader.feed(page)
     assert reader.found == []
+
+
+def instructors_page(room: Classroom, exporter: HTMLExporter, name: str) -> str:
+    path = room.course / "autograded" / learner(name) / LOOKUP / f"{LOOKUP}.ipynb"
+    about = {"base_url": "", "notebook_id": LOOKUP, "assignment_id": LOOKUP, "index": 0, "total": 1}
+    return exporter.from_filename(str(path), resources=about | {"student": learner(name)})[0]
+
+
+def test_the_instructors_pages_of_hostile_notebooks_are_no_livelier_than_an_honest_one(room):
+    """They have scripts of nbgrader's own."""
+    settings = Config()
+    configure(settings, room.course)
+    exporter = HTMLExporter(config=settings, template_name="formgrade")
+    found = {}
+    for name in (LAST, *filter(collected, NOTEBOOKS)):
+        reader = _Live()
+        reader.feed(instructors_page(room, exporter, name))
+        found[name] = sorted(reader.found)
+    assert "<script>" in found[LAST]
+    assert {name: live for name, live in found.items() if live != found[LAST]} == {}
 
 
 def test_the_commands_say_in_a_line_what_was_wrong(room):

@@ -77,3 +77,33 @@ def test_keyboard_shortcuts_work_offline(page):
     when MathJax cannot be loaded."""
     page.locator("body").press("Control+Shift+F")
     page.get_by_text("Submission flagged").wait_for(timeout=10_000)
+
+
+def test_a_comment_on_a_function_is_kept(page):
+    """nbgrader has a box for written answers only. Each box is tied to the gradebook."""
+    boxes = page.locator(".comment")
+    assert boxes.count() == 5  # four functions and the written answer
+    for box in boxes.all():
+        assert box.is_visible() and box.get_attribute("placeholder")
+    name = "attention-scaled_dot_product_attention"
+    page.locator(f"#{name}").focus()
+    for _ in range(2):  # past the extra credit
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == f"{name}-comment"
+    page.keyboard.type("See **section 3.2**.")
+    with page.expect_response(re.compile("/api/comment/")) as saved:
+        page.keyboard.press("Escape")
+    assert saved.value.ok
+    page.reload()
+    box = page.get_by_label("Your comment on this function").last
+    page.wait_for_function("box => box.value == 'See **section 3.2**.'", arg=box.element_handle())
+
+
+def test_formulas_are_drawn_and_the_code_stands_below_its_grade(page):
+    formula = page.locator("math").first
+    assert formula.is_visible() and formula.bounding_box()["height"] > 5
+    assert "$\\sqrt" not in page.locator("body").inner_text()
+    score = page.locator("#attention-scaled_dot_product_attention").bounding_box()
+    message = page.get_by_text("The scores were not divided by sqrt(d).").bounding_box()
+    code = page.get_by_text("def scaled_dot_product_attention").bounding_box()
+    assert 0 < message["y"] - score["y"] < code["y"] - score["y"] < 500

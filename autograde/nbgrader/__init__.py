@@ -39,7 +39,9 @@ def configure(c, course: str | Path, lms: str | None = None) -> None:
     warnings.filterwarnings("ignore", message=".*not in session.*")
     _configure_release(c)
     _configure_grading(c, course)
+    c.GenerateFeedback.preprocessors = ["autograde.nbgrader.feedback.FeedbackPage"]
     c.HTMLExporter.extra_template_basedirs = [str(TEMPLATES), str(NBGRADER_TEMPLATES)]
+    c.HTMLExporter.extra_template_paths = [str(NBGRADER_TEMPLATES)]  # what ours are made from
     c.HTMLExporter.filters = {
         "markdown2html": "autograde.nbgrader.formulas.markdown_with_formulas",
         # The stock one looks for links to /files/, in time that grows with a cell squared.
@@ -63,7 +65,7 @@ def _make_alembic_findable() -> None:
 
 
 def _configure_release(c) -> None:
-    """Stock order, with the course's own strip function in place of nbgrader's.
+    """Stock order, with the course's own strip function and cells that can be commented on.
 
     The lessons come stripped; a notebook that an instructor adds to source/ is stripped here.
     """
@@ -74,7 +76,7 @@ def _configure_release(c) -> None:
         "nbgrader.preprocessors.ClearOutput",
         "nbgrader.preprocessors.CheckCellMetadata",
         "nbgrader.preprocessors.ComputeChecksums",
-        "nbgrader.preprocessors.SaveCells",
+        "autograde.nbgrader.release.SaveCells",
         "nbgrader.preprocessors.ClearHiddenTests",
         "nbgrader.preprocessors.ClearMarkScheme",
         "nbgrader.preprocessors.ComputeChecksums",

@@ -1,6 +1,8 @@
 """What becomes of a notebook on its way from source/ to release/."""
 
 from nbgrader.preprocessors import NbGraderPreprocessor
+from nbgrader.preprocessors import SaveCells as StockSaveCells
+from nbgrader.utils import is_grade
 
 from autograde.build.lessons import ANSWER_STUB, CODE_STUB
 from autograde.build.strip import strip_solutions
@@ -16,3 +18,16 @@ class StripSolutions(NbGraderPreprocessor):
         stub = CODE_STUB if cell.cell_type == "code" else ANSWER_STUB
         cell.source = strip_solutions(cell.source, stub)
         return cell, resources
+
+
+class SaveCells(StockSaveCells):
+    """Saves graded functions as cells that can be commented on, too.
+
+    nbgrader keeps comments on what it calls solution cells, which are the written answers; a
+    function's solution is in `mha_lib`.
+    """
+
+    def preprocess_cell(self, cell, resources, cell_index):
+        if is_grade(cell):
+            self._create_solution_cell(cell)
+        return super().preprocess_cell(cell, resources, cell_index)

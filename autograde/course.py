@@ -47,6 +47,10 @@ Good to know:
 - `autograde` and `generate_feedback` skip what is already there. After a new submission
   (`collect --update`) they notice by its time; after you changed points or a comment, run
   `nbgrader generate_feedback {first} --force` and release it again.
+- In the formgrader each function and each written answer has a box for a comment. A learner's
+  feedback begins with the results and your comments; the code and the answers follow.
+  `c.FeedbackPage.model_answers = True` in nbgrader_config.py adds the model answers to it: whoever
+  has not handed in yet may get to see them.
 - A resubmission is graded anew; points that you gave for a written answer stay and are flagged.
 - Learners' names: `nbgrader db student import students.csv` (id, first_name, last_name, email).
   A due date: on the formgrader's page *Manage Assignments*; late work is marked as late, and costs

@@ -17,6 +17,9 @@ import pytest
 
 TOKEN = "test"
 ROOT = Path(__file__).resolve().parents[1]
+# What axe-core looks for: all rules, or colours alone.
+ALL = {"resultTypes": ["violations"]}  # others are counted, not listed: faster
+CONTRAST = ALL | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
 
 @contextmanager

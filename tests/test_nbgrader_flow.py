@@ -9,9 +9,12 @@ import re
 import shutil
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import ALL, CONTRAST, headless_browser, page_on, screenshot
 from nbgrader.api import Gradebook
 from nbgrader_classroom import (
     ATTENTION,
@@ -34,6 +37,7 @@ FULL = {"attention-softmax": 2, "attention-causal_mask": 1, "attention-padding_m
 # bob forgets to scale, and turns the causal mask round
 MISTAKEN = ATTENTION.replace(" / math.sqrt(q.size(-1))", "").replace(".tril()", ".triu()")
 
+PARTS = ("results", "functions", "written")  # of a feedback page
 HOSTILE_ANSWER = """\
 Because the dot product grows: <script>alert(1)</script> <img src=x onerror="alert(2)">
 [press](javascript:alert(3)) ![](attachment:gone.png) <svg/onload=alert(4)>
@@ -109,6 +113,7 @@ def classroom(tmp_path_factory) -> Classroom:
         room.printed[f"autograde {assignment}"] = school.instructor.nbgrader(
             "autograde", assignment
         )
+    _grade_by_hand(room, "late")
     school.instructor.nbgrader("generate_feedback", LOOKUP)
     school.instructor.nbgrader("release_feedback", LOOKUP)
     return room
@@ -218,7 +223,9 @@ def _hostile(person: Person) -> None:
                          "source": HOSTILE_ANSWER})  # fmt: skip
 
     edit_notebook(person.notebook(LOOKUP), change)
-    person.write("mha_lib/attention.py", MISTAKEN + "# </pre><script>alert(7)</script>\n")
+    harm = "    raise ArithmeticError('</pre><script>alert(7)</script>')  # <b onclick=alert(8)>\n"
+    first = "    lengths = [int(length)"
+    person.write("mha_lib/attention.py", MISTAKEN.replace(first, harm + first))
 
 
 SPOILS = {
@@ -257,6 +264,17 @@ def _link_out_of(submission: Path) -> None:
     (submission / "mha_lib" / "endless.py").symlink_to("/dev/zero")
     (submission / "again").symlink_to(submission)
     (submission / "grades.txt").symlink_to(submission.parents[2] / "gradebook.db")
+
+
+def _grade_by_hand(room: Classroom, learner: str) -> None:
+    """What the formgrader saves: points for the written answer, comments on it and a function."""
+    with room.gradebook() as gradebook:
+        submission = (LOOKUP, LOOKUP, learner)
+        grade = gradebook.find_grade(WHY, *submission)
+        grade.manual_score, grade.needs_manual_grade = 2.5, False
+        gradebook.find_comment(WHY, *submission).manual_comment = "# So\nAnd what is *measured*?"
+        gradebook.find_comment("attention-softmax", *submission).manual_comment = "Short, right."
+        gradebook.db.commit()
 
 
 # --- fetch and submit -------------------------------------------------------------------------
@@ -399,22 +417,63 @@ def test_feedback_names_the_mistake_and_shows_the_learners_own_source(classroom)
     assert "attention_not_scaled" in words
     assert "causal_mask_reversed" in words
     assert '"...qd,...kd->...qk"' in words
-    assert "(Score: 3.0 / 11.0)" in words
+    assert "3 of 11 points so far, for bob. 3 more points wait" in words
+    assert "2 of 4 functions pass. Begin with attention.causal_mask" in words
+    assert words.count("not graded yet") == 2  # in the results, and above the answer
 
 
-@pytest.mark.parametrize(
-    ("learner", "sentence"),
-    [
-        ("nonotebook", "it is missing in the submission"),
-        ("corrupt", "it is damaged: its content is not that of a notebook"),
-        ("duplicated", "the last one with an answer counts"),
-        ("deleted", "The cell attention-softmax was missing; it is back."),
-        ("edited", "had been changed; it is as released again"),
-        ("edited", "bore the mark of a graded cell"),
-    ],
-)
-def test_feedback_says_what_was_mended(classroom, learner, sentence):
-    assert sentence in classroom.text(learner)
+def test_feedback_begins_with_the_results_and_each_leads_to_its_place(classroom):
+    for path in classroom.school.course.glob("feedback/*/*/*.html"):
+        page = path.read_text(encoding="utf-8")
+        reader = _Words()
+        reader.feed(page)
+        levels = [int(tag[1]) for tag, _ in reader.tags if re.fullmatch("h[1-6]", tag)]
+        assert levels[:2] == [1, 2] and levels.count(1) == 1, path
+        assert all(b <= a + 1 for a, b in pairwise(levels)), path
+        ids = [attributes["id"] for _, attributes in reader.tags if "id" in attributes]
+        assert len(set(ids)) == len(ids), path
+        links = [attributes["href"] for tag, attributes in reader.tags if tag == "a"]
+        assert {link.removeprefix("#") for link in links} <= set(ids), path
+        assert {f"#{name}" for name in (*FULL, WHY)} <= set(links), path
+        results, functions, written = (page.index(f'<h2 id="{name}"') for name in PARTS)
+        assert results < page.index(f'href="#{SDPA}"') < functions < page.index(f'id="{SDPA}"')
+        assert functions < written, path
+        if "def softmax" in page:
+            assert functions < page.index("def softmax") < written, path
+    page = classroom.page("bob")
+    told = [match.start() for match in re.finditer("The scores were not divided", page)]
+    assert told[0] < page.index('<h2 id="functions"') < told[1]
+
+
+def test_feedback_says_what_the_instructor_gave_and_wrote(classroom):
+    words = classroom.text("late")
+    assert "10.5 of 11 points for late." in words and "not graded yet" not in words
+    assert "All 4 functions pass." in words
+    assert words.count("2.5 of 3 points") == 2
+    assert words.count("Your instructor's comment So And what is measured ?") == 2
+    assert words.count("Your instructor's comment Short, right.") == 2
+    assert "Your instructor's comment" not in classroom.text("bob")
+
+
+def test_feedback_marks_the_line_that_raised_and_no_line_of_a_wrong_value(classroom):
+    functions = classroom.page("hostile").split("<article")
+    marked = {name: re.findall("<mark>.*?</mark>", part, re.DOTALL)
+              for part in functions for name in FULL if f'id="{name}"' in part}  # fmt: skip
+    assert len(marked["attention-padding_mask"]) == 1
+    assert "raise ArithmeticError('&lt;/pre&gt;" in marked["attention-padding_mask"][0]
+    assert "the error comes from this line" in marked["attention-padding_mask"][0]
+    assert "calls the library's own softmax" in marked["attention-softmax"][0]
+    assert marked["attention-causal_mask"] == marked[SDPA] == []
+    assert "Answers do not tell which line is to blame" in classroom.text("bob")
+
+
+def test_a_model_answer_is_shown_where_the_course_says_so(classroom):
+    school = classroom.school
+    words = ("generate_feedback", LOOKUP, "--student", "late", "--FeedbackPage.model_answers=True")
+    school.instructor.nbgrader(*words, "--CourseDirectory.feedback_directory=with_models")
+    page = next(school.course.glob(f"with_models/late/{LOOKUP}/*.html")).read_text()
+    assert page.index("Your answer") < page.index("A model answer") < page.index("variance d")
+    assert "A model answer" not in classroom.page("late")
 
 
 def test_feedback_draws_formulas_and_shows_no_quiz_with_its_answers(classroom):
@@ -431,13 +490,41 @@ def test_feedback_pages_run_no_scripts_and_need_no_network(classroom):
             assert tag not in ("script", "iframe", "object", "embed", "svg"), path
             assert not any(name.startswith("on") for name in attributes), path
             assert not str(attributes.get("href", "#")).startswith("javascript"), path
-            assert not str(attributes.get("src", "data:")).startswith("http"), path
+            assert str(attributes.get("src", "data:")).startswith("data:"), path
+        policies = [a["content"] for tag, a in reader.tags if tag == "meta" and "http-equiv" in a]
+        assert len(policies) == 1 and policies[0].startswith("default-src 'none'"), path
 
 
 def test_a_hostile_answer_can_still_be_read(classroom):
     words = classroom.text("hostile")
     assert "Because the dot product grows" in words
     assert "alert(1)" in words
+
+
+@pytest.mark.browser
+def test_axe_finds_nothing_serious_on_feedback_pages(classroom):
+    """All rules in light; in dark, what differs: the colours. Nothing is loaded, nothing runs."""
+    with headless_browser() as browser:
+        for scheme, rules in (("light", ALL), ("dark", CONTRAST)):
+            tab = page_on("file:", browser, color_scheme=scheme)
+            for learner in ("bob", "late", "hostile"):
+                path = classroom.school.course / "feedback" / learner / LOOKUP / f"{LOOKUP}.html"
+                tab.goto(path.as_uri())
+                screenshot(tab, f"feedback/{learner}-{scheme}", full_page=True)
+                found = Axe().run(tab, options=rules).response
+                bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+                assert not bad, f"{learner}, {scheme}: {json.dumps(bad, indent=1)[:3000]}"
+                assert found["passes"]
+            assert not tab.outside and not tab.errors
+        tab.set_viewport_size({"width": 400, "height": 800})
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 400
+        screenshot(tab, "feedback/phone", full_page=True)
+        tab.keyboard.press("Tab")
+        tab.keyboard.press("Enter")  # the first link, to the function to begin with
+        assert tab.evaluate("location.hash") == "#attention-causal_mask"
+        assert 1 <= tab.pdf(format="A4").count(b"/Type /Page\n") <= 4
+        tab.emulate_media(media="print")
+        screenshot(tab, "feedback/print", full_page=True)
 
 
 def test_learners_fetch_their_feedback(classroom):

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import headless_browser, page_on, screenshot
+from browser import ALL, CONTRAST, headless_browser, page_on, screenshot
 from test_build import secrets
 
 from autograde.build import running, site
@@ -26,8 +26,6 @@ from autograde.records import visible
 
 RUN = ("00_start_here", "11_read_a_model_card")  # light ones; the rest is shown without outputs
 RAN = f"notebooks/{RUN[1]}.html"
-ALL = {"resultTypes": ["violations"]}  # others are counted, not listed: faster
-CONTRAST = ALL | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 NOTEBOOKS = [f"notebooks/{lesson.stem}.html" for lesson in lessons()]
 OTHERS = ["index.html", "concept_map.html", "mha_lib.html"]
 VOID = {"br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}

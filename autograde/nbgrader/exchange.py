@@ -19,7 +19,7 @@ from nbgrader.utils import parse_utc
 from autograde.loading import PACKAGE
 from autograde.pack import package_files
 
-from .notebooks import release_directory, released_with_note
+from .notebooks import MISSING, release_directory, released_with_note
 from .stubs import merge_stubs, summary
 
 
@@ -166,5 +166,5 @@ def missing_notebooks(coursedir, assignment: str, submission: Path) -> list[str]
 
 def put_released(coursedir, assignment: str, name: str, submission: Path) -> None:
     """Put the released notebook where the learner submitted none; the note in it says so."""
-    notebook = released_with_note(coursedir, assignment, name, "it is missing in the submission")
+    notebook = released_with_note(coursedir, assignment, name, MISSING)
     nbformat.write(notebook, submission / f"{name}.ipynb")

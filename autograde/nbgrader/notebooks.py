@@ -14,6 +14,8 @@ from autograde.values import writable
 
 LARGEST_NOTEBOOK = 20_000_000  # bytes; a lesson with all of its figures has well under 2 MB
 LONGEST_CELL = 100_000  # characters
+NOTES = "autograder_notes"  # in a notebook's metadata: what was done to the submission
+MISSING = "it is missing in the submission"
 NEW_CELL = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 
 # "<" begins a tag, and "](" or "]:" a link, only when nothing stands between the two.
@@ -78,24 +80,40 @@ def grade_id(cell: NotebookNode) -> str | None:
     return cell.metadata.get("nbgrader", {}).get("grade_id")
 
 
-def note_cell(title: str, lines: list[str]) -> NotebookNode:
+def note_cell(notes: list[str]) -> NotebookNode:
     """A cell that tells the learner and the instructor what was done to a submission."""
-    return new_markdown_cell("\n".join([f"**{title}**", "", *(f"- {line}" for line in lines)]))
+    return new_markdown_cell(
+        "\n".join(["**Notes of the autograder**", "", *map("- {}".format, notes)])
+    )
 
 
 def released_with_note(coursedir, assignment: str, notebook: str, why: str) -> NotebookNode:
     """The released notebook, to stand in for a submitted one; a note on top says why."""
     released = released_notebook(coursedir, assignment, notebook)
-    note = note_cell(
-        "Note from the autograder",
-        [
-            f"The submitted notebook {notebook}.ipynb was not used: {why}.",
-            "The released notebook stands in for it: written answers are missing; "
-            "the functions in mha_lib are graded as submitted.",
-        ],
-    )
-    released.cells.insert(0, note)
+    released.metadata[NOTES] = _not_used(notebook, why)
+    released.cells.insert(0, note_cell(released.metadata[NOTES]))
     return released
+
+
+def _not_used(notebook: str, why: str) -> list[str]:
+    return [
+        f"The submitted notebook {notebook}.ipynb was not used: {why}.",
+        "The released notebook stands in for it: written answers are missing; "
+        "the functions in mha_lib are graded as submitted.",
+    ]
+
+
+def take_notes(notebook: NotebookNode, name: str) -> list[str]:
+    """Take the notes off a notebook that stands in for the submitted one.
+
+    One that was missing comes as a file like any submission, without trusted metadata: its note is
+    known by its text.
+    """
+    for notes in (notebook.metadata.get(NOTES), _not_used(name, MISSING)):
+        if notes and notebook.cells and notebook.cells[0].source == note_cell(notes).source:
+            del notebook.cells[0]
+            return notes
+    return []
 
 
 def defuse(markdown: str) -> str:

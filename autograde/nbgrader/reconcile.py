@@ -6,7 +6,16 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from .notebooks import NEW_CELL, course_directory, defuse, grade_id, note_cell, released_notebook
+from .notebooks import (
+    NEW_CELL,
+    NOTES,
+    course_directory,
+    defuse,
+    grade_id,
+    note_cell,
+    released_notebook,
+    take_notes,
+)
 
 
 class ReconcileCells(NbGraderPreprocessor):
@@ -18,12 +27,13 @@ class ReconcileCells(NbGraderPreprocessor):
     def preprocess(self, nb, resources):
         about = resources["nbgrader"]
         released = released_notebook(course_directory(self), about["assignment"], about["notebook"])
+        notes = take_notes(nb, about["notebook"])
         cells, repairs = reconcile(released.cells, nb.cells)
-        if repairs:
-            cells.insert(0, note_cell("Mended by the autograder", repairs))
+        if notes := notes + repairs:
+            cells.insert(0, note_cell(notes))
         for repair in repairs:
             self.log.warning("%s, %s: %s", about["student"], about["notebook"], repair)
-        return new_notebook(metadata=released.metadata, cells=cells), resources
+        return new_notebook(metadata=released.metadata | {NOTES: notes}, cells=cells), resources
 
 
 def reconcile(

@@ -21,6 +21,18 @@ ROOT = Path(__file__).resolve().parents[1]
 ALL = {"resultTypes": ["violations"]}  # others are counted, not listed: faster
 CONTRAST = ALL | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 
+OPEN = """async path => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const widget = await app.commands.execute('docmanager:open', {path});
+    await widget.context.ready;
+    if (widget.sessionContext) {
+        await widget.sessionContext.ready;
+        await widget.sessionContext.session.kernel.info;
+    }
+    app.shell.activateById(widget.id);
+}"""
+
 
 @contextmanager
 def jupyter_server(root: Path, log: Path, environment: dict[str, str]) -> Iterator[str]:
@@ -70,18 +82,23 @@ def offline_page(server: str) -> Iterator:
         yield page
 
 
+def chromium() -> str | None:
+    """Where this machine's Chromium lies."""
+    return shutil.which("chromium") or shutil.which("google-chrome")
+
+
 @contextmanager
 def headless_browser() -> Iterator:
     """Chromium. Without it the test is skipped, on a CI machine it fails."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
+    program = chromium()
+    if not program:
         if os.environ.get("CI"):
             pytest.fail("no Chromium on this machine")
         pytest.skip("no Chromium on this machine")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -104,6 +121,11 @@ def _refuse(page):
         route.abort()
 
     return refuse
+
+
+def open_file(page, path: str) -> None:
+    """Open a file in JupyterLab; a notebook's kernel is ready afterwards."""
+    page.evaluate(OPEN, path)
 
 
 def screenshot(page, name: str, **settings) -> None:

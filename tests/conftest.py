@@ -49,6 +49,18 @@ def solution():
     return lambda module: (ROOT / "solutions" / f"{module}.py").read_text(encoding="utf-8")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A worker takes a whole file; of the notebooks, one after another, so that none lies idle."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrNotebook(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if "notebooks.py" in nodeid else super()._split_scope(nodeid)
+
+    return ByFileOrNotebook(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in items:

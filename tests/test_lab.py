@@ -5,23 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from browser import jupyter_server, offline_page
+from browser import jupyter_server, offline_page, open_file
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[1]
-
-OPEN = """async path => {
-    const app = window.jupyterapp;
-    await app.restored;
-    const widget = await app.commands.execute('docmanager:open', {path});
-    await widget.context.ready;
-    if (widget.sessionContext) {
-        await widget.sessionContext.ready;
-        await widget.sessionContext.session.kernel.info;
-    }
-    app.shell.activateById(widget.id);
-}"""
 
 # Runs the cells whose source starts with one of the words; gives the outputs of the last.
 RUN = """async starts => {
@@ -65,10 +53,6 @@ def page(home):
     ):
         p.wait_for_function("window.jupyterapp")
         yield p
-
-
-def open_file(page, path):
-    page.evaluate(OPEN, path)
 
 
 def plain_text(outputs):

@@ -103,8 +103,8 @@ def headless_browser() -> Iterator:
         browser.close()
 
 
-def page_on(server: str, browser, **settings):
-    """A new page that reaches addresses below `server` only.
+def page_on(server: str | tuple[str, ...], browser, **settings):
+    """A new page that reaches addresses below `server` only, or below one of several.
 
     `page.outside` collects what it asked of anybody else, `page.errors` its scripts' errors.
     """

@@ -145,7 +145,7 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path):
 def test_the_page_has_a_place_for_every_table(tmp_path):
     copy = tmp_path / "benchmarks.md"
     copy.write_text(tables.BENCHMARKS.read_text())
-    for name in ("attention on cpu", "attention on cuda", "notebooks", "grading"):
+    for name in ("attention on cpu", "attention on cuda", "notebooks", "first insight", "grading"):
         tables.write_section(name, "text", copy)
 
 

@@ -9,7 +9,7 @@ A ratio below 1 means that what was tried is the faster one. Both take turns in 
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Annotated
 
@@ -82,10 +82,16 @@ def compiled(size: Size) -> Run:
     return one_layer.as_run(torch.compile(layer, dynamic=False), x, mine, size)
 
 
-def whole_layers(layers: Iterable[str], device: str, other: Callable[[Size], Run]) -> Iterator[Row]:
+def packed_rows(layers: Iterable[str], device: str) -> Iterator[Row]:
     for size in sizes(layers, device):
-        if other is packed or size.kind != KINDS[2]:
-            yield name_of(size), other(size), one_layer.contenders(size, [FUSED])[FUSED]
+        yield name_of(size), packed(size), one_layer.contenders(size, [FUSED])[FUSED]
+
+
+def compiled_rows(layers: Iterable[str], device: str) -> Iterator[Row]:
+    """One batch of each: the compiler takes longer than the measurement."""
+    for size in sizes(layers, device):
+        if size.kind != KINDS[2] and (size.batch, size.num_tokens) == PLACES[-1]:
+            yield name_of(size), compiled(size), one_layer.contenders(size, [FUSED])[FUSED]
 
 
 def draw(size: Size, T_q: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,7 +128,7 @@ def training_rows(layers: Iterable[str], device: str) -> Iterator[Row]:
             yield f"{size.num_heads} heads, {size.name}", *runs
 
 
-def decoding_rows(device: str) -> Iterator[Row]:
+def decoding_rows(_: Iterable[str], device: str) -> Iterator[Row]:
     """One query a head: PyTorch's groups against a group's queries as rows of one look-up."""
     for dtype in DTYPES:
         for B, T in (*PLACES, (1, 2048)):
@@ -136,6 +142,14 @@ def decoding_rows(device: str) -> Iterator[Row]:
                 return fused.attend(q, k, v)[0]
 
             yield f"{str(dtype).removeprefix('torch.')}, {size.name}", groups, rows
+
+
+CHOICES = {
+    "packed": ("one packed product for Q, K and V", packed_rows),
+    "compile": ("torch.compile", compiled_rows),
+    "products": ("plain products, bfloat16, forward + backward", training_rows),
+    "groups": ("a decode step with enable_gqa", decoding_rows),
+}
 
 
 def as_table(rows: Iterable[Row], head: str, seconds: float) -> str:
@@ -153,6 +167,7 @@ def compiler() -> str | None:
 
 
 def main(
+    choices: Annotated[str, typer.Option(help="comma-separated")] = ",".join(CHOICES),
     seconds: Annotated[float, typer.Option(help="for a row, roughly")] = 3.0,
     layers: Annotated[str, typer.Option(help="comma-separated: bert, llama")] = "bert,llama",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
@@ -161,21 +176,15 @@ def main(
     """Measure what was tried for the fused path."""
     names, device = layers.split(","), best_device(device)
     parts = [f"`python {' '.join(['benchmarks/choices.py', *options()])}` on {machine(device)}."]
-    rows = whole_layers(names, device, packed)
-    parts.append(as_table(rows, "one packed product for Q, K and V", seconds))
-    if device == "cpu" and not compiler():
-        parts.append("torch.compile was not measured: it needs a C++ compiler, and none was found.")
-    else:
-        rows = whole_layers(names, device, compiled)
-        parts.append(as_table(rows, "torch.compile", seconds))
-    rows = training_rows(names, device)
-    parts.append(as_table(rows, "plain products, bfloat16, forward + backward", seconds))
-    rows = decoding_rows(device)
-    parts.append(as_table(rows, "a decode step with enable_gqa", seconds))
-    text = "\n\n".join(parts)
-    print(text)
+    for choice in choices.split(","):
+        head, rows = CHOICES[choice]
+        if choice == "compile" and device == "cpu" and not compiler():
+            parts.append("torch.compile needs a C++ compiler, and none was found: not measured.")
+        else:
+            parts.append(as_table(rows(names, device), head, seconds))
+        print(parts[-1], flush=True)
     if write:
-        write_section(f"choices on {device}", text)
+        write_section(f"choices on {device}", "\n\n".join(parts))
 
 
 def options() -> list[str]:

@@ -56,12 +56,12 @@ def test_the_autograde_button_grades_and_the_page_tells_why(page, server, school
     page.get_by_role("link", name=re.compile("Submission #1|bob")).first.click()
     message = page.get_by_text("The scores were not divided by sqrt(d).")
     message.wait_for(timeout=20_000)
-    message.scroll_into_view_if_needed()
-    screenshot(page, "formgrader/submission")
     assert page.get_by_text("def scaled_dot_product_attention").is_visible()
     score = page.locator("#attention-scaled_dot_product_attention")
     page.wait_for_function("input => input.placeholder || input.value", arg=score.element_handle())
     assert (score.input_value() or score.get_attribute("placeholder")) == "0"
+    message.scroll_into_view_if_needed()
+    screenshot(page, "formgrader/submission")
 
 
 def test_the_page_works_without_network_and_runs_no_script_of_a_learner(page):

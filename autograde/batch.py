@@ -5,6 +5,7 @@ process, the coordinator, writes. A worker that dies costs no submission: Dask g
 another one, and a broken pool of local processes is replaced.
 """
 
+import logging
 import secrets
 import signal
 from collections import Counter, deque
@@ -117,7 +118,7 @@ def grade_all(
     Raises:
         AutogradeError: for a folder or assignment that isn't there, a sandbox that does not work
             here, or an unreachable scheduler.
-        GraderFault: if no worker stays alive.
+        GraderFault: if no worker stays alive, or the scheduler does not.
     """
     mode = sandbox if scheduler else choose(sandbox)
     if not scheduler:
@@ -258,9 +259,8 @@ def executor(workers: int, scheduler: str | None) -> Iterator[tuple[Executor, Ca
     Yields it, and a function that says how many tasks it can use at a time.
     """
     if scheduler:
-        with _client(scheduler) as client:
-            pool = client.get_executor(pure=False)
-            yield pool, lambda: sum(client.nthreads().values()) + AHEAD
+        with _cluster(scheduler) as pool_and_width:
+            yield pool_and_width
         return
     others = active_children()
     # A fresh interpreter each: a fork of a process that has used PyTorch can hang.
@@ -275,11 +275,31 @@ def executor(workers: int, scheduler: str | None) -> Iterator[tuple[Executor, Ca
             raise
 
 
+@contextmanager
+def _cluster(scheduler: str) -> Iterator[tuple[Executor, Callable[[], int]]]:
+    with _client(scheduler) as client:
+        gone = GraderFault(f"The Dask scheduler at {scheduler} is gone.")
+
+        def width() -> int:
+            if client.status != "running":  # it would wait for long, and has lost what it had
+                raise gone
+            return sum(client.nthreads().values()) + AHEAD
+
+        try:
+            yield client.get_executor(pure=False), width
+        except Exception as error:
+            if isinstance(error, OSError) or client.status != "running":
+                raise gone from None
+            raise
+
+
 def _client(scheduler: str):
     try:
         from distributed import Client
     except ModuleNotFoundError:
         raise AutogradeError("--scheduler needs Dask: pip install distributed.") from None
+    for name in ("distributed", "distributed.client"):  # tracebacks of what we tell in a sentence
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return Client(scheduler, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:

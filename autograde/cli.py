@@ -103,9 +103,13 @@ def grade(
         mode = "off" if no_sandbox else sandbox
         _grade(submissions, assignment, json_file == "-", target, workers, scheduler, mode, device)
     except KeyboardInterrupt:
-        kept = "What is graded is kept: the same command goes on from there."
-        lost = "Nothing is kept; with --json FILE the same command goes on where it stopped."
-        _fail(f"Stopped. {kept if target else lost}", code=130)
+        _fail(f"Stopped. {_what_is_kept(target)}", code=130)
+
+
+def _what_is_kept(target: Path | None) -> str:
+    if target:
+        return "What is graded is kept: the same command goes on from there."
+    return "Nothing is kept; with --json FILE the same command goes on where it stopped."
 
 
 def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode, device) -> None:
@@ -118,15 +122,18 @@ def _grade(submissions, assignment, to_stdout, target, workers, scheduler, mode,
         mode = sandboxes.choose(mode)
         Console(stderr=True).print(sandboxes.describe(mode), highlight=False)
     journal = Journal(target) if target else None  # now rather than after an hour of grading
-    graded, faults = grade_all(
-        submissions,
-        assignment=assignment,
-        workers=workers,
-        scheduler=scheduler,
-        sandbox=mode,
-        device=device,
-        journal=journal,
-    )
+    try:
+        graded, faults = grade_all(
+            submissions,
+            assignment=assignment,
+            workers=workers,
+            scheduler=scheduler,
+            sandbox=mode,
+            device=device,
+            journal=journal,
+        )
+    except GraderFault as fault:
+        raise GraderFault(f"{fault} {_what_is_kept(target)}") from None
     listing = [{"submission": str(path), **one.to_json()} for path, one in graded.items()]
     text = json.dumps(listing, indent=2)
     if to_stdout:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -257,6 +258,82 @@ def test_ctrl_c_stops_at_once_and_the_same_command_goes_on(moment, some, tmp_pat
         _is_what_one_run_gives(target, some, seed=json.loads(kept.split(b"\n")[0])["seed"])
         _tells_of_the_class(printed)
         assert "9/9" in told and "submission/s" in told
+
+
+def test_ctrl_c_stops_a_run_on_a_cluster_and_the_same_command_goes_on(
+    some, cluster, local, tmp_path
+):
+    address = cluster.scheduler_address
+    run = start_on(address, some, tmp_path)
+    os.killpg(run.pid, signal.SIGINT)
+    said = run.communicate(timeout=60)[1]
+    assert run.returncode == 130 and "Traceback" not in said, said
+    assert said.count("Stopped. What is graded is kept") == 1
+    assert goes_on_from_there(some, tmp_path, scheduler=address) == local
+
+
+def test_a_scheduler_that_dies_ends_the_run_and_what_is_graded_is_kept(
+    some, cluster, local, tmp_path
+):
+    with own_cluster() as (address, scheduler):
+        run = start_on(address, some, tmp_path)
+        scheduler.kill()
+        said = run.communicate(timeout=60)[1]
+    assert run.returncode == 2 and "Traceback" not in said, said
+    assert said.endswith(
+        f"The Dask scheduler at {address} is gone. "
+        "What is graded is kept: the same command goes on from there.\n"
+    )
+    assert goes_on_from_there(some, tmp_path, scheduler=cluster.scheduler_address) == local
+
+
+@contextmanager
+def own_cluster():
+    """A scheduler and a worker, as processes that can be killed; gives its address and process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "tcp://{}:{}".format(*free.getsockname())
+    words = {
+        "scheduler": ["--host", address, "--no-dashboard"],
+        "worker": [address, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
+    }
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{name}", *options],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+        for name, options in words.items()
+    }
+    try:
+        Client(address, timeout="60s", set_as_default=False).close()
+        yield address, processes["scheduler"]
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.wait()
+
+
+def start_on(scheduler: str, paths, folder: Path) -> subprocess.Popen:
+    """Start the command on a cluster, and wait until it has graded something."""
+    journal = folder / "grades.json.journal"
+    journal.write_text(json.dumps({"seed": SEED}) + "\n")
+    words = ["--assignment", LOOKUP, "--json", folder / "grades.json", "--sandbox", MODE]
+    run = start("grade", *paths, *words, "--scheduler", scheduler)
+    while journal.read_bytes().count(b"\n") < 3:
+        assert run.poll() is None, run.stderr.read()
+        time.sleep(0.02)
+    return run
+
+
+def goes_on_from_there(paths, folder: Path, **options) -> str:
+    """What the same command would write, when it has gone on."""
+    journal = Journal(folder / "grades.json")
+    before = len(journal.done)
+    assert 2 <= before < len(paths)
+    told = grade(paths, journal=journal, **options)
+    assert len(journal.path.read_bytes().splitlines()) == 1 + len(paths)
+    return told
 
 
 def goes_on(group: int) -> bool:

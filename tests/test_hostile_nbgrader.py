@@ -75,6 +75,8 @@ class Classroom:
         (folder / "timestamp.txt").write_text("2026-01-01 00:00:00.000000 UTC")
         (folder / "mha_lib/attention.py").write_text(attention)
         (folder / "mha_lib/heads.py").write_text(HEADS)
+        (folder / "submission_secret.txt").write_text(folder.name)
+        folder.chmod(0o777)
         return Path(shutil.copy(self.released, folder))
 
     @property

@@ -7,10 +7,15 @@ released without `mha_lib` goes through all three as in stock nbgrader.
 
 import errno
 import os
+import re
+import secrets
 import shutil
 import stat
 import tempfile
+import time
+from glob import glob
 from pathlib import Path
+from unittest.mock import patch
 
 import nbformat
 from nbgrader.exchange.default import ExchangeCollect, ExchangeFetchAssignment, ExchangeSubmit
@@ -19,8 +24,12 @@ from nbgrader.utils import parse_utc
 from autograde.loading import PACKAGE
 from autograde.pack import package_files
 
+from .folders import aside
 from .notebooks import MISSING, release_directory, released_with_note
 from .stubs import merge_stubs, summary
+
+SECRET = "submission_secret.txt"
+SETTLED_SECONDS = 60
 
 
 class PackageSubmit(ExchangeSubmit):
@@ -92,17 +101,45 @@ class PackageFetchAssignment(ExchangeFetchAssignment):
 class PackageCollect(ExchangeCollect):
     """Collects submissions one by one: what is wrong with one does not stop the others."""
 
+    def init_src(self):
+        with patch("nbgrader.exchange.default.collect.glob", self):
+            super().init_src()
+
+    def glob(self, pattern: str) -> list[str]:
+        """List the submissions that can be collected now."""
+        found = []
+        for path in glob(pattern):
+            if not self._is_named_well(path):
+                self.log.warning("%r is left out: no submission has such a name", path)
+            elif not is_whole(Path(path)):
+                self.log.warning("%s is being submitted just now; collect again", path)
+            else:
+                found.append(path)
+        return found
+
+    def _is_named_well(self, path: str) -> bool:
+        """Whether its name holds a time, and a learner who is no pattern and no other folder."""
+        try:
+            learner = self._path_to_record(path)["username"]
+        except (ValueError, OverflowError):
+            return False
+        return bool(re.fullmatch(r"[^./*?\[\]][^/*?\[\]]*", learner)) and learner.isprintable()
+
     def do_copy(self, src, dest, log=None):
+        """Copy a submission so that it is there as a whole, or not at all."""
+        draft = aside(Path(dest))
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 plain = Path(scratch) / "submission"
                 self._copy_plain_files(Path(src), plain)
-                super().do_copy(plain, dest)
-            self._check_timestamp(Path(src), Path(dest))
-            self._complete(Path(dest))
+                super().do_copy(plain, draft)
+            self._check_timestamp(Path(src), draft)
+            _check_secret(draft)
+            self._complete(draft)
+            draft.rename(dest)
         except (OSError, RuntimeError) as error:
             self.log.error("Cannot collect %s: %s", src, error)
-            shutil.rmtree(dest, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
 
     def _copy_plain_files(self, src: Path, dest: Path) -> None:
         """Copy regular files: what a link points at is not the learner's, a pipe never ends.
@@ -143,6 +180,35 @@ class PackageCollect(ExchangeCollect):
         for name in missing_notebooks(self.coursedir, assignment, dest):
             self.log.warning("%s lacks %s.ipynb; the released one stands in for it", dest, name)
             put_released(self.coursedir, assignment, name, dest)
+
+
+def is_whole(submission: Path) -> bool:
+    """Whether all of a submission is in the exchange.
+
+    The last that `nbgrader submit` does is to write the secret and then to open the folder for all.
+    Whoever put it there by other means has to leave it alone for a while.
+    """
+    try:
+        folder = submission.lstat()
+        if time.time() - folder.st_mtime > SETTLED_SECONDS:
+            return True
+        return folder.st_mode & 0o777 == 0o777 and (submission / SECRET).lstat().st_size > 0
+    except OSError:
+        return False
+
+
+def _check_secret(submission: Path) -> None:
+    """nbgrader names feedback after the secret, and stops releasing a class's where one is missing.
+
+    A new one keeps the others' coming; for this submission nobody can fetch any.
+    """
+    secret = submission / SECRET
+    try:
+        if secret.read_text():
+            return
+    except (OSError, ValueError):
+        pass
+    secret.write_text(secrets.token_hex(64))
 
 
 def _read_plain_file(name: str, folder_fd: int, most: int) -> bytes:

@@ -20,6 +20,7 @@ from nbgrader.converters import Autograde
 from nbgrader.utils import find_all_files
 from sqlalchemy import Connection, create_engine
 
+from .folders import aside
 from .grade import grade_assignment
 
 UNFINISHED = ".unfinished"  # the mark: a file in a folder below autograded/
@@ -103,7 +104,7 @@ def _make_marked(folder: Path) -> None:
     if folder.exists():
         (folder / UNFINISHED).touch()
         return
-    draft = _aside(folder)
+    draft = aside(folder)
     draft.mkdir(parents=True)
     (draft / UNFINISHED).touch()
     draft.rename(folder)
@@ -111,17 +112,9 @@ def _make_marked(folder: Path) -> None:
 
 def _remove_at_once(folder: Path) -> None:
     """Remove a folder that bears the mark; what is left of it never stands there without."""
-    place = _aside(folder)
+    place = aside(folder)
     folder.rename(place)
     shutil.rmtree(place)
-
-
-def _aside(folder: Path) -> Path:
-    """A free place beside the folder, that nbgrader does not look at."""
-    place = folder.with_name(f".{folder.name}")
-    if place.exists():
-        shutil.rmtree(place)
-    return place
 
 
 def _plain_files(path: str, exclude: list[str] | None = None) -> list[str]:

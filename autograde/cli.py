@@ -1,4 +1,4 @@
-"""The command line: check, hint, grade, stats, doctor, build, site, course, pack."""
+"""The command line: check, hint, grade, stats, doctor, build, site, course, watch, pack."""
 
 import json
 import sys
@@ -273,6 +273,25 @@ def course(
             "exchange, which must exist and be writable for all. (Not needed for an LMS.)",
             highlight=False,
         )
+
+
+@app.command()
+def watch(
+    course: Annotated[Path, typer.Argument(help="a course directory")],
+    once: Annotated[
+        bool, typer.Option("--once", help="end when all is answered, for cron")
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(min=0.1, help="seconds between two looks into the exchange")
+    ] = 2.0,
+) -> None:
+    """Collect, grade and answer submissions as they arrive (the instructor's side)."""
+    from .nbgrader.watch import watch as watch_course
+
+    try:
+        watch_course(course, once=once, interval=interval, console=console)
+    except KeyboardInterrupt:
+        _fail("Stopped. The same command goes on from here.", code=130)
 
 
 @app.command()

@@ -42,6 +42,15 @@ The assignments are {assignments}. For each of them:
     # what the class did with each exercise: passed, known mistakes, attempts, similar functions
     autograde stats . {first} --html stats.html
 
+Instead of collecting and grading by hand, `autograde watch .` answers submissions as they arrive,
+until Ctrl-C, or with `--once` all that are there (for cron). While it runs, leave `collect` and
+`autograde` to it; grade written answers in the formgrader meanwhile. It can be stopped, or killed,
+and started again at any time. Feedback is released where you allow it in nbgrader_config.py, by
+`c.Watch.release_feedback = ["{first}"]` (`["*"]`: all assignments). Learners then see what their
+functions earned seconds after they submit, and that nobody has graded their written answers yet;
+when you have, `generate_feedback --force` and `release_feedback` bring the final page. What cannot
+be graded is named, and tried again later.
+
 Good to know:
 
 - `autograde` and `generate_feedback` skip what is already there. After a new submission

@@ -35,7 +35,7 @@ class Journal:
         self.seed: int | None = None
         try:
             self.file = open(self.path, "a+b", opener=_open_for_me)  # noqa: SIM115
-            _lock(self.file)
+            lock(self.file)
             self.file.seek(0)
             whole = self._read()
             self.file.truncate(whole)
@@ -143,7 +143,7 @@ def _open_for_me(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _lock(file) -> None:
+def lock(file) -> None:
     """Keep a second run out; the lock goes with the process."""
     with suppress(ImportError):  # Windows has no such locks
         import fcntl

@@ -220,7 +220,7 @@ def school(tmp_path_factory):
 def gradebook(school, monkeypatch):
     """The course before anything is graded; the grading is canned."""
     _forget(school)
-    monkeypatch.setattr(whole, "grade_assignment", _canned_assignment)
+    monkeypatch.setattr(whole, "grade_assignment", canned_assignment)
     monkeypatch.setattr(warnings, "showwarning", lambda *_, **__: None)
     monkeypatch.chdir(school.course)
     return school
@@ -230,7 +230,7 @@ def _folder(school, step, learner) -> Path:
     return school.course / step / learner / LOOKUP
 
 
-def _canned_assignment(converter, student, assignment):
+def canned_assignment(converter, student, assignment):
     results = {
         f"attention.{name}": ExerciseResult(f"attention.{name}", score, score, "passed", None, "")
         for name, score in FULL.items()
@@ -347,13 +347,13 @@ def test_a_fault_of_the_grader_leaves_no_row(gradebook, monkeypatch):
     def fails(converter, student, assignment):
         if student == "ann":
             raise GraderFault("no process")
-        return _canned_assignment(converter, student, assignment)
+        return canned_assignment(converter, student, assignment)
 
     monkeypatch.setattr(whole, "grade_assignment", fails)
     with pytest.raises(SystemExit):
         autograde_all()
     assert rows(gradebook) == {"bea": WHOLE}
     assert not _folder(gradebook, "autograded", "ann").exists()
-    monkeypatch.setattr(whole, "grade_assignment", _canned_assignment)
+    monkeypatch.setattr(whole, "grade_assignment", canned_assignment)
     autograde_all()
     assert rows(gradebook) == dict.fromkeys(LEARNERS, WHOLE)

@@ -1,9 +1,7 @@
 """Read how a class answered: from a course directory, or from what `autograde grade` wrote."""
 
 import json
-import logging
 from collections import Counter
-from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,15 +91,12 @@ def _from_grades(path: Path, assignment: str | None) -> tuple[list[Answer], list
 
 def _from_course(directory: Path, assignment: str | None) -> tuple[list[Answer], list[str]]:
     """Through nbgrader's own interfaces: its configuration, its gradebook, its exchange."""
-    if not (directory / "nbgrader_config.py").is_file():
-        raise AutogradeError(f"{directory} is no course directory: it has no nbgrader_config.py.")
     from nbgrader.api import Gradebook, MissingEntry
-    from nbgrader.apps.baseapp import NbGrader
     from nbgrader.coursedir import CourseDirectory
 
-    with chdir(directory):  # where nbgrader looks for its configuration
-        app = NbGrader(log_level=logging.ERROR)
-        app.load_config_file()
+    from autograde.nbgrader.opening import opened
+
+    with opened(directory) as app:
         coursedir = CourseDirectory(parent=app)
         attempts = _attempts(app, coursedir)
         with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:

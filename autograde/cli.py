@@ -188,9 +188,9 @@ def stats(
     if csv_file:
         write_whole(csv_file, as_csv(counted))
     if html_file:
-        from .statistics.page import page
+        from .statistics.page import page, write_page
 
-        write_whole(html_file, page(assignment or source.resolve().name, counted, similar, notes))
+        write_page(html_file, page(assignment or source.resolve().name, counted, similar, notes))
 
 
 @app.command()

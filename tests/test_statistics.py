@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import textwrap
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from types import FunctionType
@@ -15,11 +16,12 @@ from browser import headless_browser, page_on, screenshot
 from nbgrader_classroom import ATTENTION
 from test_cli import autograde
 
+from autograde.build.site.page import page as site_page
 from autograde.errors import AutogradeError
 from autograde.exercises import EXERCISES
 from autograde.statistics.answers import read_answers
 from autograde.statistics.items import items, similar_answers
-from autograde.statistics.page import page
+from autograde.statistics.page import page, write_page
 from autograde.statistics.similar import (
     FEWEST_TOKENS,
     THRESHOLD,
@@ -138,19 +140,41 @@ def test_every_bar_is_told_in_words_and_is_as_long_as_it_says(grades):
     assert [a["width"] for a in drawn] == ["16.00", "40.00", "40.00"]  # key, exercise, mistake
 
 
+def test_an_index_leads_to_each_of_several_assignments(grades):
+    [item] = items(read_answers(grades)[0])
+    reader = _Tags()
+    reader.feed(page("class", [replace(item, assignment=name) for name in ("01_one", EVIL)], []))
+    ids = [attributes["id"] for tag, attributes in reader.tags if tag == "h2" and attributes]
+    assert [attributes["href"] for tag, attributes in reader.tags if tag == "a"] == [
+        f"#{place}" for place in ids
+    ]
+    assert len(ids) == 2
+
+
+def test_it_is_never_written_among_the_pages_for_learners(tmp_path):
+    site = tmp_path / "site"
+    (site / "notebooks").mkdir(parents=True)
+    (site / "index.html").write_text(site_page("index.html", "Start", "<h1>Start</h1>"))
+    with pytest.raises(AutogradeError, match="is the site for learners"):
+        write_page(site / "notebooks/stats.html", "")
+    assert list(site.rglob("*.html")) == [site / "index.html"]
+
+
 @pytest.mark.browser
-def test_axe_finds_nothing_on_the_page_in_light_and_dark(grades):
-    path = grades.with_name("stats.html")
-    answers, _ = read_answers(grades)
-    path.write_text(page("class", items(answers), similar_answers(answers)), encoding="utf-8")
+def test_everybody_can_read_the_page(grades, tmp_path):
+    [item] = items(read_answers(grades)[0])
+    several = [replace(item, assignment=name) for name in ("01_one_lookup", "02_again")]
+    path = tmp_path / "stats.html"
+    path.write_text(page("class", several, [Alike(SDPA, ("ann",), ("ben",), 0.9)]))
     with headless_browser() as browser:
-        for scheme in ("light", "dark"):
-            tab = page_on(path.as_uri(), browser, color_scheme=scheme)
+        for scheme, width in (("light", 1100), ("dark", 390)):
+            settings = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+            tab = page_on(path.as_uri(), browser, **settings)
             tab.goto(path.as_uri())
-            found = Axe().run(tab).response
-            assert found["passes"] and not found["violations"]
-            assert not tab.outside and not tab.errors
             screenshot(tab, f"statistics/{scheme}", full_page=True)
+            assert not Axe().run(tab).response["violations"]
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            assert not tab.outside and not tab.errors
 
 
 class _Tags(HTMLParser):

@@ -1,29 +1,35 @@
 """Item statistics as one HTML file: no scripts, nothing loaded, for the screen and for paper."""
 
+import re
 from collections.abc import Sequence
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, groupby
+from pathlib import Path
 
 from attention_lab.figures import BLUE, GREY, VERMILION
+from autograde.build.site.page import MADE_BY, STYLE
+from autograde.errors import AutogradeError
+from autograde.journal import write_whole
 
 from .items import Item
 from .similar import Alike
 from .tables import HINT, MOST_SHOWN, attempts, percent, points
 
-STYLE = f"""
-:root {{ color-scheme: light dark; --line: {GREY}80; }}
-body {{ font: 1rem/1.45 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
-  background: Canvas; color: CanvasText; }}
-table {{ border-collapse: collapse; width: 100%; margin: 0 0 2rem; }}
-caption, th, td {{ text-align: left; padding: .3rem .6rem .3rem 0; vertical-align: top; }}
-tr {{ border-bottom: 1px solid var(--line); break-inside: avoid; }}
-.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+OURS = f"""
+main {{ max-width: 72rem; }}
+main table {{ width: 100%; }}
+.wide table {{ min-width: calc(var(--columns) * 5.5rem); }}
+.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+td.number {{ white-space: nowrap; }}
 .learners {{ overflow-wrap: anywhere; }}
 svg {{ display: block; width: 100%; min-width: 8rem; height: 1.3rem; }}
 .key svg {{ display: inline; width: 2rem; min-width: 0; height: 1rem; vertical-align: middle; }}
 .passed {{ fill: {BLUE}; }} .failed {{ fill: url(#stripes); }}
 .unfinished {{ fill: {GREY}40; }}
 rect {{ stroke: {GREY}; stroke-width: .3; vector-effect: non-scaling-stroke; }}
+@media print {{
+  table {{ font-size: .8rem; }} th, td {{ padding-right: .4rem; }} svg {{ min-width: 5rem; }}
+}}
 """
 # Stripes, so that a print without colours shows the difference.
 STRIPES = f"""<svg style="position:absolute;width:0;height:0;min-width:0" aria-hidden="true"><defs>
@@ -33,48 +39,107 @@ STRIPES = f"""<svg style="position:absolute;width:0;height:0;min-width:0" aria-h
 RESULTS = ("passed", "failed", "unfinished")
 
 
+def write_page(path: Path, text: str) -> None:
+    """Write the page, but never among the pages that learners get.
+
+    Raises:
+        AutogradeError: if it would lie there, or can't be written.
+    """
+    for folder in path.resolve().parents:
+        front = folder / "index.html"
+        if front.is_file() and MADE_BY in front.read_text(encoding="utf-8", errors="replace"):
+            raise AutogradeError(
+                f"{folder} is the site for learners, and this page names them: write it elsewhere."
+            )
+    write_whole(path, text)
+
+
 def page(
     title: str, items: Sequence[Item], similar: Sequence[Alike], notes: Sequence[str] = ()
 ) -> str:
-    """The page. Everything that came from learners or files is escaped."""
+    """The page, in the look of the site. All that came from learners or files is escaped."""
+    assignments = {
+        name: list(group) for name, group in groupby(items, key=lambda item: item.assignment)
+    }
     parts = [
-        _exercises(items),
-        _mistakes(items),
-        _similar(similar),
+        f"<h1>Item statistics: {escape(title)}</h1>",
+        '<p class="note">For instructors: this page names learners.</p>',
         *(f"<p>{escape(note)}</p>" for note in notes),
+        _index(assignments) if len(assignments) > 1 else "",
+        *(_assignment(number, *pair) for number, pair in enumerate(assignments.items())),
+        _similar(similar),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Item statistics: {escape(title)}</title>\n<style>{STYLE}</style></head>\n"
-        f"<body><main>{STRIPES}<h1>Item statistics: {escape(title)}</h1>\n"
-        + "\n".join(parts)
-        + "\n</main></body></html>\n"
+        f"<title>Item statistics: {escape(title)}</title>\n<style>{STYLE}{OURS}</style></head>\n"
+        f'<body>{STRIPES}<main id="content">' + "\n".join(parts) + "\n</main></body></html>\n"
     )
 
 
+def _index(assignments: dict[str, list[Item]]) -> str:
+    """A line an assignment, which leads to its section."""
+    rows = []
+    for number, (name, items) in enumerate(assignments.items()):
+        counts = [(result, sum(getattr(item, result) for item in items)) for result in RESULTS]
+        alt = f"{name}: " + ", ".join(f"{count} {result}" for result, count in counts)
+        learners = max(item.submitted for item in items)
+        mean, most = (sum(getattr(i, f) for i in items) for f in ("mean_points", "max_points"))
+        rows.append(
+            f'<tr><th scope=row><a href="#assignment-{number}">{escape(name)}</a></th>'
+            f'<td>{_bar(counts, alt)}</td><td class="number">{learners}</td>'
+            f'<td class="number">{mean:.2f} of {most:g}</td></tr>'
+        )
+    return "<h2>Assignments</h2>" + _table(
+        f"{_key('Functions of all learners')} Points are for functions.",
+        ("assignment", "share, 0 to 100 %", "learners", "mean points"),
+        rows,
+    )
+
+
+def _assignment(number: int, name: str, items: list[Item]) -> str:
+    heading = f'<h2 id="assignment-{number}">{escape(name or "Exercises")}</h2>'
+    return heading + _exercises(items) + _mistakes(items)
+
+
 def _exercises(items: Sequence[Item]) -> str:
-    key = ", ".join(f"{_bar([(name, 1)], name, 16)} {name}" for name in RESULTS)
     rows = []
     for item in items:
         counts = [(name, getattr(item, name)) for name in RESULTS]
         alt = f"{item.exercise}: " + ", ".join(f"{count} {name}" for name, count in counts)
         numbers = [str(item.submitted), *(str(n) for _, n in counts), points(item), attempts(item)]
-        name = escape(" ".join(filter(None, (item.assignment, item.exercise))))
         cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
-        rows.append(f"<tr><th scope=row>{name}</th><td>{_bar(counts, alt)}</td>{cells}</tr>")
-    heads = ("submitted", *RESULTS, "mean points", "attempts")
-    return (
-        f'<h2>Exercises</h2><table><caption class="key">Learners: {key}. Points are the mean over '
-        "all who submitted, attempts the mean number of submissions in the exchange.</caption>"
-        "<tr><th scope=col>exercise</th><th scope=col>share of learners, 0 to 100 %</th>"
-        + "".join(f'<th scope=col class="number">{name}</th>' for name in heads)
-        + "</tr>\n"
-        + "\n".join(rows)
-        + "</table>"
+        rows.append(f"<tr>{_named(item.exercise)}<td>{_bar(counts, alt)}</td>{cells}</tr>")
+    return "<h3>Exercises</h3>" + _table(
+        f"{_key('Learners')} Points are the mean over all who submitted, attempts the mean number "
+        "of submissions of the assignment in the exchange.",
+        ("exercise", "share, 0 to 100 %", "submitted", *RESULTS, "mean points", "attempts"),
+        rows,
     )
+
+
+def _key(what: str) -> str:
+    bars = ", ".join(f"{_bar([(name, 1)], name, 16)} {name}" for name in RESULTS)
+    return f'<span class="key">{what}: {bars}.</span>'
+
+
+def _table(caption: str, heads: Sequence[str], rows: Sequence[str]) -> str:
+    """One with room of its own: on a narrow screen it scrolls."""
+    numbers = ("submitted", *RESULTS, "learners", "mean points", "attempts", "similarity")
+    cells = "".join(
+        f"<th scope=col{' class=number' if head in numbers else ''}>{head}</th>" for head in heads
+    )
+    return (
+        f'<p>{caption}</p><div class="wide" style="--columns:{len(heads)}" tabindex="0"><table>'
+        f"<tr>{cells}</tr>\n" + "\n".join(rows) + "</table></div>"
+    )
+
+
+def _named(exercise: str) -> str:
+    """The head of a row; a long name may break where its words end."""
+    return f"<th scope=row>{re.sub(r'(?<=[._])', '<wbr>', escape(exercise))}</th>"
 
 
 def _bar(counts: list[tuple[str, int]], alt: str, length: int = 100) -> str:
@@ -100,23 +165,22 @@ def _mistakes(items: Sequence[Item]) -> str:
             alt = f"{count} of {item.submitted} learners"
             bar = _bar([("failed", count), ("unfinished", item.submitted - count)], alt)
             rows.append(
-                f"<tr><th scope=row>{escape(item.exercise)}</th><td>{escape(says)} "
+                f"<tr>{_named(item.exercise)}<td>{escape(says)} "
                 f"<code>{escape(name)}</code></td><td>{bar}</td>"
                 f'<td class="number">{count} ({share:.0%})</td></tr>'
             )
     if not rows:
-        return "<h2>Known mistakes</h2><p>Nobody made one.</p>"
-    return (
-        "<h2>Known mistakes</h2><table><caption>Striped: the share of those who submitted the "
-        "exercise.</caption><tr><th scope=col>exercise</th>"
-        "<th scope=col>what happened</th><th scope=col>share, 0 to 100 %</th>"
-        '<th scope=col class="number">learners</th></tr>\n' + "\n".join(rows) + "</table>"
+        return "<h3>Known mistakes</h3><p>Nobody made one.</p>"
+    return "<h3>Known mistakes</h3>" + _table(
+        "Striped: the share of those who submitted the exercise.",
+        ("exercise", "what happened", "share, 0 to 100 %", "learners"),
+        rows,
     )
 
 
 def _similar(similar: Sequence[Alike]) -> str:
     rows = [
-        f"<tr><th scope=row>{escape(pair.exercise)}</th>"
+        f"<tr>{_named(pair.exercise)}"
         f'<td class="number">{percent(pair.similarity)}</td>'
         + "".join(
             f'<td class="learners">{escape(", ".join(side))}</td>'
@@ -127,9 +191,6 @@ def _similar(similar: Sequence[Alike]) -> str:
     ]
     left = len(similar) - MOST_SHOWN
     more = f"<p>{left} more are not shown.</p>" if left > 0 else ""
-    table = (
-        '<table><tr><th scope=col>exercise</th><th scope=col class="number">similarity</th>'
-        "<th scope=col>learners</th><th scope=col>and</th></tr>\n" + "\n".join(rows) + "</table>"
-    )
-    found = table if rows else "<p>None were found.</p>"
-    return f"<h2>Similar functions</h2><p>{escape(HINT)}</p>{found}{more}"
+    heads = ("exercise", "similarity", "written by", "and by")
+    found = _table(escape(HINT), heads, rows) if rows else "<p>None were found.</p>"
+    return f"<h2>Similar functions</h2>{found}{more}"

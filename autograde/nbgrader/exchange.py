@@ -135,7 +135,7 @@ class PackageCollect(ExchangeCollect):
                 super().do_copy(plain, draft)
             self._check_timestamp(Path(src), draft)
             _check_secret(draft)
-            self._complete(draft)
+            self._complete(draft, dest)
             draft.rename(dest)
         except (OSError, RuntimeError) as error:
             self.log.error("Cannot collect %s: %s", src, error)
@@ -175,11 +175,11 @@ class PackageCollect(ExchangeCollect):
             self.log.warning("%s has no readable timestamp.txt; its name says %s", src, recorded)
             timestamp.write_text(f"{recorded} UTC")
 
-    def _complete(self, dest: Path) -> None:
+    def _complete(self, draft: Path, dest: str) -> None:
         assignment = self.coursedir.assignment_id
-        for name in missing_notebooks(self.coursedir, assignment, dest):
+        for name in missing_notebooks(self.coursedir, assignment, draft):
             self.log.warning("%s lacks %s.ipynb; the released one stands in for it", dest, name)
-            put_released(self.coursedir, assignment, name, dest)
+            put_released(self.coursedir, assignment, name, draft)
 
 
 def is_whole(submission: Path) -> bool:

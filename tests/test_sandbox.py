@@ -204,18 +204,18 @@ def test_a_runner_that_never_starts_is_no_zero(make_submission, monkeypatch):
 @needs_linux
 def test_a_warm_process_that_dies_is_no_zero(make_submission, monkeypatch):
     """It is killed in the middle of a submission; the next submission gets a new one."""
-    folder, original = make_submission(), session.Runner.ask
+    folder, original = make_submission(), session.Runner.send
 
-    def ask(runner, request, seconds, answers):
-        if "call" in request:
+    def send(runner, message, seconds):
+        if b'"call"' in message:
             runner.process.nursery.process.kill()
             runner.process.nursery.process.wait()
-        return original(runner, request, seconds, answers)
+        original(runner, message, seconds)
 
-    monkeypatch.setattr(session.Runner, "ask", ask)
+    monkeypatch.setattr(session.Runner, "send", send)
     with pytest.raises(GraderFault, match="is gone"):
         grade_submission(folder, exercises=[SOFTMAX], sandbox="landlock")
-    monkeypatch.setattr(session.Runner, "ask", original)
+    monkeypatch.setattr(session.Runner, "send", original)
     assert grade_submission(folder, exercises=[SOFTMAX], sandbox="landlock")[SOFTMAX].passed
 
 

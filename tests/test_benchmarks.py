@@ -200,7 +200,7 @@ def test_processor_time_counts_grandchildren_that_nobody_waits_for(tmp_path):
         "import ctypes, grading, pathlib\n"
         "ctypes.CDLL(None).prctl(grading.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)\n"
         f"command = [sys.executable, '-c', {orphan!r}]\n"
-        f"print(grading.measure(command, pathlib.Path({str(tmp_path)!r})).cpu)\n"
+        f"print(grading.measure([command], pathlib.Path({str(tmp_path)!r})).cpu)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert float(done.stdout) > 0.5, done.stderr
@@ -208,13 +208,53 @@ def test_processor_time_counts_grandchildren_that_nobody_waits_for(tmp_path):
 
 def test_the_cost_of_one_submission_more_leaves_the_start_out():
     measured = {
-        (grading.STOCK, 1): grading.Measured(10.0, 8.0, 100),
-        (grading.STOCK, 3): grading.Measured(22.0, 18.0, 100),
         (grading.OURS, 10): grading.Measured(5.0, 6.0, 200),
         (grading.OURS, 110): grading.Measured(15.0, 16.0, 300),
+        (grading.STOCK, 1): grading.Measured(10.0, 8.0, 100),
+        (grading.STOCK, 3): grading.Measured(22.0, 18.0, 100),
+        (grading.COURSE, 2): grading.Measured(100.0, 90.0, 100),
+        (grading.COURSE, 0): grading.Measured(40.0, 30.0, 100),
     }
     assert grading.each(measured, grading.STOCK) == grading.Measured(6.0, 5.0, 0)
-    text = grading.summary(measured)
-    assert "100 ms of processor time and 100 ms of wall time" in text
-    assert "50.0 times stock per core" in text
-    assert "| autograde grade | 10 | 5.0 | 120.0 | 0.60 | 0 | 8.3 |" in text
+    assert grading.each(measured, grading.COURSE) == grading.Measured(30.0, 30.0, 0)
+    text = grading.summary(measured, {"all": 0.1})
+    assert "| autograde grade | 100 | 100 | 300.0 | 50.0 |" in text
+    assert "| stock nbgrader, the notebooks | 30,000 | 30,000 | 1.0 | 0.2 |" in text
+    assert "| autograde grade | 10 | 5.0 | 120.0 | 0.60 | 0 |" in text
+    assert "| all | 100 |" in text
+    assert "- Goal: 100 times stock nbgrader, the notebooks per core. Reached: 300 times." in text
+    assert "- Goal: 100 times stock nbgrader, checks only per core. Missed: 50 times." in text
+    assert "one submission more. Reached: 100 ms." in text and "class of 100" not in text
+
+
+def test_the_floor_calls_the_reference_in_every_case(monkeypatch):
+    called, some = [], {}
+    for name in list(grading.EXERCISES)[:2]:
+        exercise = grading.EXERCISES[name]
+        grading.hidden(name, 0)  # recorded with the reference itself
+
+        def counted(*args, function=exercise.reference, name=name):
+            called.append(name)
+            return function(*args)
+
+        some[name] = replace(exercise, reference=counted)
+    monkeypatch.setattr(grading, "EXERCISES", some)
+    assert grading.floor(rounds=1) > 0
+    assert called == [name for name in some for _ in grading.hidden(name, 0).cases]
+
+
+def test_a_way_that_fails_is_named_and_the_others_are_told(monkeypatch):
+    def run(way, number):
+        if way == grading.STOCK:
+            raise RuntimeError("no kernel")
+        return {number: grading.Measured(1.0, 1.0, 1)}
+
+    monkeypatch.setattr(grading, "run", run)
+    measured, failed = grading.run_all([(grading.STOCK, 2), (grading.OURS, 1)])
+    assert list(measured) == [(grading.OURS, 1)]
+    assert failed == ["Failed: stock nbgrader, checks only, 2 submissions.\nno kernel"]
+
+
+def test_a_command_that_fails_says_why(tmp_path):
+    with pytest.raises(RuntimeError, match="boom"):
+        grading.measure([[sys.executable, "-c", "raise SystemExit('boom')"]], tmp_path)

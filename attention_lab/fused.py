@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# On a CPU the kernel's backward pass is slow in half precision: up to this many keys, plain
-# products trained faster in every size measured. At 256 keys it was one or the other.
+# On a CPU the kernel's backward pass is slow in half precision: with few keys, plain products train
+# faster. The two meet at about 256 keys, on one side of it or the other by layer and batch.
 PRODUCTS_UP_TO = 192
 
 

@@ -176,13 +176,14 @@ def main(
     """Measure what was tried for the fused path."""
     names, device = layers.split(","), best_device(device)
     parts = [f"`python {' '.join(['benchmarks/choices.py', *options()])}` on {machine(device)}."]
+    print(parts[0])
     for choice in choices.split(","):
         head, rows = CHOICES[choice]
         if choice == "compile" and device == "cpu" and not compiler():
             parts.append("torch.compile needs a C++ compiler, and none was found: not measured.")
         else:
             parts.append(as_table(rows(names, device), head, seconds))
-        print(parts[-1], flush=True)
+        print(f"\n{parts[-1]}", flush=True)
     if write:
         write_section(f"choices on {device}", "\n\n".join(parts))
 

@@ -211,6 +211,55 @@ def einsum_heads(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
     return torch.einsum("bhtd,hdD->btD", out, w_o), weights
 
 
+def groups(x, w_q, w_k, w_v, w_o, num_heads, num_kv_heads, mask=None):
+    """The fused kernel with its own groups; with one-hot values it returns the weights."""
+    q = _apart_heads(x @ w_q, num_heads)
+    k, v = (_apart_heads(x @ w, num_kv_heads) for w in (w_k, w_v))
+    eye = torch.eye(k.shape[-2], dtype=v.dtype).expand(*k.shape[:-1], -1)
+    how = {"attn_mask": mask, "enable_gqa": True}
+    out, weights = (F.scaled_dot_product_attention(q, k, one, **how) for one in (v, eye))
+    return torch.einsum("bhtd,hdD->btD", out, w_o.unflatten(0, (num_heads, -1))), weights
+
+
+def _apart_heads(x, num_heads):
+    return torch.stack(x.chunk(num_heads, -1), 1)
+
+
+def cross_module(x, memory, w_q, w_k, w_v, w_o, num_heads, mask=None):
+    """nn.MultiheadAttention with keys and values from elsewhere; NaN as in `module`."""
+    wide = {"kdim": len(w_k), "vdim": len(w_v), "dtype": x.dtype}
+    layer = nn.MultiheadAttention(len(w_q), num_heads, bias=False, batch_first=True, **wide)
+    with torch.no_grad():
+        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+        for name, w in zip(names, (w_q, w_k, w_v), strict=True):
+            getattr(layer, name).copy_(w.T)
+        layer.out_proj.weight.copy_(w_o.T)
+        blocked = None
+        if mask is not None:
+            table = (len(x), num_heads, x.shape[1], memory.shape[1])
+            blocked = ~mask.expand(table).flatten(0, 1)
+        found = layer(x, memory, memory, attn_mask=blocked, average_attn_weights=False)
+    return tuple(one.detach() for one in found)
+
+
+def mean_of_rows(first_row, value):
+    """A score of each head as a loop: the mean of value(row, t) over rows t and the batch."""
+
+    def score(weights):
+        *front, B, h, T, _ = weights.shape
+
+        def mean(*at):
+            rows = [
+                value(weights[(*at[:-1], b, at[-1], t)].tolist(), t)
+                for b, t in product(range(B), range(first_row, T))
+            ]
+            return math.fsum(rows) / len(rows)
+
+        return loop((*front, h), mean)
+
+    return score
+
+
 def _apart(w, num_heads):
     return w.unflatten(1, (num_heads, -1))
 
@@ -441,6 +490,45 @@ def _blocks():
 def _routers():
     for case, renormalize in product(_experts(), (True, False)):
         yield {name: case[name] for name in ("x", "w_gate", "k")} | {"renormalize": renormalize}
+
+
+def _crossings():
+    for (T, S, h), mask in product([(5, 7, 3), (1, 4, 6)], MASKS.values()):
+        D, d_memory = 12, 9
+        w = layer_weights(D, h, D // h) | {
+            "w_k": weight(d_memory, D, 7),
+            "w_v": weight(d_memory, D, 8),
+        }
+        ends = {"x": normal(2, T, D), "memory": normal(2, S, d_memory, seed=5)}
+        yield {**ends, **w, "num_heads": h, "mask": mask(2, h, T, S)}
+
+
+def _grouped_layers():
+    for kv_heads, mask in product((1, 2, 6), MASKS.values()):
+        T, D, h, d = 5, 13, 6, 4
+        w = layer_weights(D, h, d) | {
+            "w_k": weight(D, kv_heads * d, 7),
+            "w_v": weight(D, kv_heads * d, 8),
+        }
+        sizes = {"num_heads": h, "num_kv_heads": kv_heads}
+        yield {"x": normal(2, T, D), **w, **sizes, "mask": mask(2, h, T, T)}
+
+
+def _weights_of_heads():
+    for front in ((), (3,)):
+        scores = normal(*front, 2, 4, 5, 5)
+        yield {"weights": scores.softmax(-1)}
+        yield {"weights": scores.masked_fill(~MASKS["causal"](2, 4, 5, 5), -1e9).softmax(-1)}
+
+
+def _losses():
+    """A loss of two heads that act together, in whole numbers."""
+
+    def loss(mask):
+        off = 1 - mask.double()
+        return float(2 + 3 * off[0, 0] - off[1, 1] + 5 * off[0, 0] * off[1, 1] + 7 * off[0, 1])
+
+    yield {"loss_fn": loss, "num_layers": 2, "num_heads": 3}
 
 
 def _ranks():
@@ -758,6 +846,131 @@ CHECKED: dict[str, Checked] = {
             # Row t, column t - period + 1; the first entry of that diagonal is for t = period - 1.
             "diagonal": lambda weights, period: weights.diagonal(1 - period, -2, -1)[..., 1:].mean(
                 (1, 3)
+            ),
+        },
+    ),
+    "roles.previous_token_score": Checked(
+        _weights_of_heads,
+        {
+            "loop": mean_of_rows(1, lambda row, t: row[t - 1]),
+            "a table of ones": lambda weights: (
+                torch.einsum(
+                    "...bhts,ts->...h", weights, torch.eye(5).roll(-1, 1).tril().to(weights)
+                )
+                / (2 * 4)
+            ),
+        },
+    ),
+    "roles.first_token_score": Checked(
+        _weights_of_heads,
+        {
+            "loop": mean_of_rows(0, lambda row, t: row[0]),
+            "what is not elsewhere": lambda weights: 1 - weights[..., 1:].sum(-1).mean((-1, -3)),
+        },
+        dtypes=(F64, torch.float32),  # in eight bits the weights of a row do not sum to 1
+    ),
+    "roles.attention_entropy": Checked(
+        _weights_of_heads,
+        {
+            "loop": mean_of_rows(0, lambda row, t: -sum(w * math.log(w) for w in row if w)),
+            "torch.special": lambda weights: torch.special.entr(weights).sum(-1).mean((-1, -3)),
+        },
+    ),
+    "roles.head_importance": Checked(
+        _losses,
+        {
+            "written out": lambda loss_fn, num_layers, num_heads: torch.tensor(
+                [[3.0, 7.0, 0.0], [0.0, -1.0, 0.0]], dtype=F64
+            ),
+            "one mask for each": lambda loss_fn, num_layers, num_heads: torch.tensor(
+                [
+                    loss_fn(1 - row) - loss_fn(torch.ones(num_layers, num_heads))
+                    for row in torch.eye(num_layers * num_heads).view(-1, num_layers, num_heads)
+                ],
+                dtype=F64,
+            ).view(num_layers, num_heads),
+        },
+        dtypes=(torch.float32,),
+    ),
+    "sharing.cross_attention": Checked(
+        _crossings,
+        {
+            "loop": lambda x, memory, **rest: heads_by_loop(x, **rest, memory=memory),
+            "nn.MultiheadAttention": cross_module,
+        },
+    ),
+    "sharing.expand_kv": Checked(
+        _plain(*({"kv": normal(2, kv, 5, 4), "num_heads": 6} for kv in (1, 2, 6))),
+        {
+            "loop": lambda kv, num_heads: torch.stack(
+                [kv[:, i * kv.shape[1] // num_heads] for i in range(num_heads)], 1
+            ),
+            "who reads whom": lambda kv, num_heads: torch.einsum(
+                "bktd,hk->bhtd",
+                kv,
+                torch.block_diag(*[torch.ones(num_heads // kv.shape[1], 1)] * kv.shape[1]).to(kv),
+            ),
+        },
+    ),
+    "sharing.grouped_query_attention": Checked(
+        _grouped_layers,
+        {
+            "loop": lambda x, w_q, w_k, w_v, w_o, num_heads, num_kv_heads, mask: heads_by_loop(
+                x, w_q, w_k, w_v, w_o, num_heads, mask, num_kv_heads
+            ),
+            "F.scaled_dot_product_attention": groups,
+        },
+    ),
+    "sharing.kv_cache_bytes": Checked(
+        _plain(
+            {"num_layers": 3, "num_kv_heads": 2, "head_dim": 5, "num_tokens": 7},
+            {
+                **{"num_layers": 2, "num_kv_heads": 1, "head_dim": 8, "num_tokens": 0},
+                **{"batch": 3, "bytes_per_value": 4},
+            },
+            {
+                **{"num_layers": 2, "num_kv_heads": 4, "head_dim": 8, "num_tokens": 9},
+                **{"batch": 3, "bytes_per_value": 4},
+            },
+        ),
+        {
+            "tensors": lambda num_layers, num_kv_heads, head_dim, num_tokens, **more: sum(
+                torch.empty(
+                    *(2, more.get("batch", 1), num_kv_heads, num_tokens, head_dim),
+                    dtype={2: torch.bfloat16, 4: torch.float32}[more.get("bytes_per_value", 2)],
+                ).nbytes
+                for _ in range(num_layers)
+            ),
+            "a token at a time": lambda num_layers, num_kv_heads, head_dim, num_tokens, **more: sum(
+                2 * num_kv_heads * head_dim * more.get("bytes_per_value", 2)
+                for _ in product(range(num_tokens), range(num_layers), range(more.get("batch", 1)))
+            ),
+        },
+        INTEGERS,
+    ),
+    "sharing.pool_kv_heads": Checked(
+        _plain(
+            *({"w_kv": weight(7, 24), "num_heads": 6, "num_kv_heads": kv} for kv in (1, 2, 3, 6))
+        ),
+        {
+            "loop": lambda w_kv, num_heads, num_kv_heads: loop(
+                (7, num_kv_heads * 4),
+                lambda row, column: (
+                    math.fsum(
+                        w_kv[row, 4 * i + column % 4].item()
+                        for i in range(num_heads)
+                        if i * num_kv_heads // num_heads == column // 4
+                    )
+                    * num_kv_heads
+                    / num_heads
+                ),
+            ),
+            "chunks": lambda w_kv, num_heads, num_kv_heads: torch.cat(
+                [
+                    torch.stack(group.chunk(num_heads // num_kv_heads, 1)).mean(0)
+                    for group in w_kv.chunk(num_kv_heads, 1)
+                ],
+                1,
             ),
         },
     ),

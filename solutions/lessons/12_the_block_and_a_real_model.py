@@ -546,7 +546,7 @@ show(fig, alt=alt)
 # ### Longer texts
 #
 # The attention of the model's first layer alone, without biases, on random tokens: your function
-# against the fused one, on the fastest device that PyTorch finds. Before you run it: from T = 256 to
+# against the fused one, on the fastest device that PyTorch finds (a CPU with one thread). Before you run it: from T = 256 to
 # T = 1024, how many times as much memory will each need?
 
 # %%

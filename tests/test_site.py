@@ -225,6 +225,12 @@ def test_an_unknown_notebook_is_refused(tmp_path):
         site.write_site(tmp_path, run=["99_nothing"])
 
 
+def test_an_empty_corner_of_a_table_is_no_header():
+    table = "<table><tr><th></th><th>a</th></tr><tr><td>b</td><td>1</td></tr></table>"
+    text = whole_page("a.html", "A", f"<h1>A</h1>{table}")
+    assert "<td></td><th>a</th>" in text and "<th></th>" not in text
+
+
 def test_a_widget_is_shown_by_what_stands_in_and_a_progress_bar_not_at_all():
     view = {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}}
     cell = nbformat.v4.new_code_cell("f()")
@@ -256,10 +262,12 @@ def test_axe_finds_nothing_serious(built):
 
 @pytest.mark.browser
 def test_a_narrow_screen_shows_all_and_the_keyboard_reaches_all(built):
-    root = built.folder.as_uri()
+    root, long = built.folder.as_uri(), "long.html"
+    body = f"<h1>Long</h1><p><b>{'long_' * 20}</b></p><pre>{' ' * 200}</pre>"
+    (built.folder / long).write_text(whole_page(long, "Long", body))
     with headless_browser() as browser:
         tab = page_on(root, browser, viewport={"width": 390, "height": 800})
-        for path in (*OTHERS, RAN):
+        for path in (*NOTEBOOKS, *OTHERS, long, RAN):
             tab.goto(f"{root}/{path}")
             assert tab.evaluate("document.documentElement.scrollWidth") <= 390, path
             screenshot(tab, f"site/{Path(path).stem}")

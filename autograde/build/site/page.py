@@ -91,6 +91,7 @@ def _with_room(match: re.Match) -> str:
     """
     table = _NAME.sub(lambda name: re.sub(r"(?<=[._])(?=\w)", "<wbr>", name.group()), match.group())
     columns = len(_HEAD.findall(table.partition("</tr>")[0]))
+    table = table.replace("<th></th>", "<td></td>")  # a header must name something
     wide = f'<div class="wide" style="--columns:{columns}" tabindex="0">{table}</div>'
     return wide if columns > 2 else table
 

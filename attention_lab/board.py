@@ -17,7 +17,7 @@ from autograde.notebook import find_library
 from autograde.records import RecordedExercise, visible
 from autograde.report import SIGNS, WORDS
 
-from .questions import PREDICTIONS
+from .questions import PREDICTIONS, verdict_of
 
 UNCHECKED = {"status": "missing", "score": 0.0, "why": "", "when": 0.0}
 
@@ -63,7 +63,7 @@ def open_board(notebook: str) -> None:
 
     for kept in (CHECKS, PREDICTIONS):
         kept.listeners.append(refresh)
-    with Sidecar(title="Progress", anchor="right"):
+    with Sidecar(title=f"Progress {notebook[:2]}", anchor="right"):
         IPython.display.display(board)
 
 
@@ -80,6 +80,12 @@ def page_of(notebook: str | None) -> str:
         for line in lines
     )
     below = "".join(f"<p>{escape(line)}</p>" for line in _below(lines, notebook))
+    entries = _predicted(notebook)
+    if entries:
+        each = "".join(f"<li>{escape(_comparison(entry))}</li>" for entry in entries)
+        where = "of this notebook " if notebook else ""
+        below += f"<details><summary>Predictions {where}against outcomes</summary>"
+        below += f"<ul>{each}</ul></details>"
     style = "line-height:1.4;white-space:normal;overflow-wrap:anywhere;padding:4px 8px"
     return f'<div role="status" style="{style}">{title}<ul>{items}</ul>{below}</div>'
 
@@ -120,6 +126,23 @@ def _predictions() -> str:
     return f"Predictions: {true} of {len(known)} came true, {waiting} wait for their outcome."
 
 
+def _predicted(notebook: str | None) -> list[dict]:
+    """One notebook's recorded predictions; all of them without a name."""
+    entries = PREDICTIONS.load()[0].values()
+    return [e for e in entries if notebook in (None, e.get("notebook"))]
+
+
+def _comparison(entry: dict) -> str:
+    """A prediction and its outcome in a few words."""
+
+    def words(number: int | None, without: str) -> str:
+        return without if number is None else entry["options"][number].replace("`", "")
+
+    said, came = words(entry["choice"], "nothing"), words(entry["outcome"], "not shown yet")
+    question = entry["question"].replace("`", "")
+    return f"{question} You said: {said}. It came: {came}. ({verdict_of(entry)})"
+
+
 def _next(lines: list[Line]) -> str:
     for line in lines:
         if not line.passed:
@@ -152,4 +175,5 @@ def _text(notebook: str | None) -> list[str]:
         f"{line.exercise}: {line.state} ({line.score:g} of {line.max_score:g} points) {line.why}"
         for line in lines
     ]
-    return [_sums(lines), *(row.rstrip() for row in rows), *_below(lines, notebook)]
+    compared = [_comparison(entry) for entry in _predicted(notebook)]
+    return [_sums(lines), *(row.rstrip() for row in rows), *_below(lines, notebook), *compared]

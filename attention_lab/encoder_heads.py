@@ -497,14 +497,12 @@ def plot_removal(runs: list[RemovalRun]):
 def removal_table(runs: list[RemovalRun]) -> str:
     """The recorded curves in plain text: median cosine, lowest and highest over the splits."""
     counts = (6, 18, 36, 48, 60, 72)
-    lines = [f"{'removed by':16}" + "".join(f"{n:>15} off" for n in counts)]
-    for order in ORDERS:
-        curves = torch.tensor([run.held_out for run in select(runs, order=order)])
-        cells = []
-        for n in counts:
-            column = curves[:, n // STEP]
-            cells.append(f"{column.median():.2f} ({column.min():.2f}-{column.max():.2f})")
-        lines.append(f"{order:16}" + "".join(f"{cell:>19}" for cell in cells))
+    curves = {order: [run.held_out for run in select(runs, order=order)] for order in ORDERS}
+    lines = ["heads off" + "".join(f"{order:>19}" for order in ORDERS)]
+    for n in counts:
+        columns = [torch.tensor(curve)[:, n // STEP] for curve in curves.values()]
+        cells = [f"{c.median():.2f} ({c.min():.2f}-{c.max():.2f})" for c in columns]
+        lines.append(f"{n:9}" + "".join(f"{cell:>19}" for cell in cells))
     return "\n".join(lines)
 
 

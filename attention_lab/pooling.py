@@ -253,13 +253,13 @@ def record(path: Path, seeds: int = 10) -> None:
 
 def summary(runs: list[PoolingRun]) -> str:
     """A table in plain text: for each setting the median, lowest and highest accuracy."""
-    lines = [f"{'key and value heads':34} steps  seeds  {'before':>20}  {'after':>20}"]
+    lines = [f"{'key and value heads':34} steps  seeds  {'before':>16}  {'after':>16}"]
     for name in SETTINGS:
         group = runs_of(name, runs)
         spans = (_span([getattr(run, when) for run in group]) for when in ("before", "after"))
         words = name.replace("\n", " ")
         columns = f"{words:34} {group[0].steps:5d}  {len(group):5d}"
-        lines.append("  ".join([columns, *(f"{span:>20}" for span in spans)]))
+        lines.append("  ".join([columns, *(f"{span:>16}" for span in spans)]))
     return "\n".join(lines)
 
 

@@ -13,9 +13,11 @@ from html import escape
 from ipywidgets import HTML, Layout, RadioButtons, VBox
 
 from autograde.kept import Kept
+from autograde.notebook import this_notebook
 
 from .outputs import show_everywhere
 
+CAME_TRUE, CAME_DIFFERENTLY = "came true", "came out differently"
 _OPTIONS_ARE = "the options are numbered from 0"
 
 
@@ -91,6 +93,7 @@ def outcome(key: str, came_true: int, text: str) -> None:
         raise ValueError(f"outcome {came_true} of {len(options)} options; {_OPTIONS_ARE}")
     if entry is None:
         entry = {"question": asked.question, "options": options, "choice": None, "late": False}
+        entry["notebook"] = this_notebook()
     failure = PREDICTIONS.save({key: {**entry, "outcome": came_true}})
     trouble = failure or trouble
     if asked:
@@ -124,13 +127,9 @@ def predictions_table(prefix: str = "") -> None:
         entry = _matching(entries, key, asked.options if asked else None)
         choice, result = (entry["choice"], entry["outcome"]) if entry else (None, None)
         options = entry["options"] if entry else asked.options
-        if choice is None or result is None:
-            verdict = "open" if result is None else "none recorded"
-        elif entry["late"]:
-            verdict = "chosen after the outcome"
-        else:
-            verdict = "came true" if choice == result else "came out differently"
-            came_true, compared = came_true + (choice == result), compared + 1
+        verdict = verdict_of(entry) if entry else "open"
+        came_true += verdict == CAME_TRUE
+        compared += verdict in (CAME_TRUE, CAME_DIFFERENTLY)
         rows.append(
             (
                 asked.question if asked else entry["question"],
@@ -158,6 +157,17 @@ def predictions_table(prefix: str = "") -> None:
     ]
     html = f"{table}<tbody>{body}</tbody></table>" if rows else f"<p>{caption}</p>"
     show_everywhere(html + _paragraph(trouble), "\n".join([*plain, trouble]).rstrip())
+
+
+def verdict_of(entry: dict) -> str:
+    """What became of a recorded prediction, in words."""
+    if entry["outcome"] is None:
+        return "open"
+    if entry["choice"] is None:
+        return "none recorded"
+    if entry["late"]:
+        return "chosen after the outcome"
+    return CAME_TRUE if entry["choice"] == entry["outcome"] else CAME_DIFFERENTLY
 
 
 def quiz(key: str, question: str, options: list[str], answer: int, because: str) -> None:
@@ -226,7 +236,7 @@ class _Asked:
             return
         if shown is None or entry["choice"] is None:
             new = {"question": self.question, "options": self.options, "choice": choice}
-            new |= {"late": shown is not None, "outcome": shown}
+            new |= {"late": shown is not None, "outcome": shown, "notebook": this_notebook()}
             failure = PREDICTIONS.save({self.key: new})
             trouble = failure or trouble
         self.refresh(trouble)
@@ -320,6 +330,7 @@ def _is_sound(entry: object) -> bool:
     return (
         all(isinstance(option, str) for option in options)
         and isinstance(entry.get("late"), bool)
+        and isinstance(entry.get("notebook", ""), str)
         and all(
             not isinstance(entry.get(name, ""), (list, dict)) and entry.get(name, "") in places
             for name in ("choice", "outcome")

@@ -110,6 +110,11 @@ def find_library(start: Path) -> Path:
     )
 
 
+def this_notebook() -> str:
+    """The notebook's name without ".ipynb", where JupyterLab is there and tells; else ""."""
+    return Path(os.environ.get(SESSION, "")).stem
+
+
 def load_ipython_extension(shell) -> None:
     """Let `import mha_lib` mean the learner's own, and reload it when a file changes."""
     _warn_of_shadows(Path.cwd())
@@ -118,10 +123,10 @@ def load_ipython_extension(shell) -> None:
     shell.run_line_magic("load_ext", "autoreload")
     shell.run_line_magic("autoreload", "2")  # all that IPython 7 of Colab understands
     shell.run_line_magic("autoreload", "2 --hide-errors")  # the next check shows them
-    if SESSION in os.environ:  # JupyterLab is there, and tells which notebook this is
+    if this_notebook():
         from attention_lab.board import open_board
 
-        open_board(Path(os.environ[SESSION]).stem)
+        open_board(this_notebook())
 
 
 def _warn_of_shadows(folder: Path) -> None:

@@ -81,6 +81,19 @@ def test_progress_checks_everything_and_counts_predictions(learner, monkeypatch)
     assert "<code>attention.softmax</code> ✓ passed" in data["text/html"]
 
 
+def test_each_prediction_stands_against_its_outcome_in_its_own_notebook(learner, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", f"/home/learner/{NOTEBOOK}.ipynb")
+    with capture_output():
+        questions.predict("board-one", "Up or `down`?", ["up", "down"])
+        questions.choose("board-one", 2)
+    assert "Up or down? You said: down. It came: not shown yet. (open)" in board.page_of(NOTEBOOK)
+    with capture_output():
+        questions.outcome("board-one", 0, "It went up.")
+    said = "Up or down? You said: down. It came: up. (came out differently)"
+    assert said in board.page_of(NOTEBOOK) and said in board.page_of(None)
+    assert said not in board.page_of("01_one_lookup")
+
+
 def test_what_a_learner_wrote_is_shown_as_text(learner):
     module = learner / "mha_lib/heads.py"
     module.write_text("def merge_heads(x):\n    raise ValueError('<script>alert(1)</script>')\n")

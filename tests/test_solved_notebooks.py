@@ -93,6 +93,7 @@ def page(home) -> Iterator:
         jupyter_server(home, home / "server.log", places) as server,
         offline_page(server) as page,
     ):
+        page.set_viewport_size({"width": 1400, "height": 1800})  # a whole output fits
         page.wait_for_function("window.jupyterapp")
         yield page
 
@@ -123,6 +124,9 @@ def check_in_jupyterlab(page, name: str) -> None:
     board = page.locator(".progress-board:visible")
     for exercise in graded_exercises(notebook):
         board.get_by_text(f"{exercise} ✓ passed").wait_for()
+    board.get_by_text("Predictions of this notebook against outcomes").click()
+    board.get_by_text("You said: ").first.wait_for()
+    screenshot(page, f"{name}-board")
 
 
 def check_outputs(notebook) -> None:

@@ -13,7 +13,11 @@ function close(el) {
 
 function render({ model, el }) {
   el.classList.add("progress-board");
-  const draw = () => { el.innerHTML = model.get("page"); };
+  const draw = () => {
+    const unfolded = el.querySelector("details")?.open;
+    el.innerHTML = model.get("page");
+    if (unfolded) el.querySelector("details")?.setAttribute("open", "");
+  };
   model.on("change:page", draw);
   // A restarted kernel opens a board of its own: this one has nothing more to say.
   model.on("comm_live_update", () => close(el));

@@ -39,7 +39,8 @@ The assignments are {assignments}. For each of them:
     nbgrader release_feedback {first}
     # all grades so far; a written answer that nobody has graded counts 0
     nbgrader export --to grades.csv
-    # what the class did with each exercise: passed, known mistakes, attempts, similar functions
+    # what the class did with each exercise: passed, known mistakes, attempts, similar functions;
+    # without an assignment's name a page of all, with an index
     autograde stats . {first} --html stats.html
 
 Instead of collecting and grading by hand, `autograde watch .` answers submissions as they arrive,

@@ -30,6 +30,16 @@ def secret_seed() -> int:
     return secrets.randbits(63)
 
 
+def draw_new_cases() -> None:
+    """Grade on other hidden cases from now on.
+
+    A message tells a number of a case. Whoever submits again and again to a process that lives for
+    long would learn a case number by number, if it stayed the same.
+    """
+    secret_seed.cache_clear()
+    hidden.cache_clear()
+
+
 def grade_submission(
     directory: Path,
     *,

@@ -25,6 +25,7 @@ from test_crashes import canned_assignment, killed_after
 from autograde import sandbox
 from autograde.course import create_course
 from autograde.errors import AutogradeError, GraderFault
+from autograde.grading import secret_seed
 from autograde.nbgrader import exchange, watch, whole
 from autograde.nbgrader.opening import opened
 
@@ -176,6 +177,7 @@ def test_learners_are_answered_although_the_watcher_is_killed_and_started_again(
         run.wait()
     [page] = fetched(ann)
     assert "attention.softmax" in page
+    assert "3 more points wait for your instructor, who has not graded" in " ".join(page.split())
     bob.submit_in_jupyterlab(LOOKUP)
     ann.write("mha_lib/attention.py", NOT_SCALED)
     ann.submit_in_jupyterlab(LOOKUP)
@@ -239,7 +241,10 @@ def test_killed_at_any_moment_it_loses_nothing_and_grades_nothing_twice(room, tm
 
 
 def test_what_cannot_be_graded_is_named_and_does_not_stop_the_others(room, monkeypatch):
+    seeds = set()
+
     def fails(converter, student, assignment):
+        seeds.add(secret_seed())
         if student == "ann":
             raise GraderFault("no process could be started")
         return canned_assignment(converter, student, assignment)
@@ -257,6 +262,7 @@ def test_what_cannot_be_graded_is_named_and_does_not_stop_the_others(room, monke
     fault = said.partition("fault: Not done, see above: ")[2]
     assert all(f"{name}, {LOOKUP}" in fault for name in ("ann", "eve", "*"))
     assert set(room.graded()) == {"bob"}
+    assert len(seeds) == 2, "who submits again and again would learn the hidden cases"
     monkeypatch.setattr(whole, "grade_assignment", canned_assignment)
     said = room.watch()
     assert "ann  01_one_lookup" in said and "bob  " not in said

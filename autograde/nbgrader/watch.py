@@ -31,6 +31,7 @@ from traitlets.config import LoggingConfigurable
 
 from autograde import sandbox
 from autograde.errors import AutogradeError, GraderFault
+from autograde.grading import draw_new_cases
 from autograde.journal import lock
 
 from .exchange import SECRET, is_whole
@@ -270,6 +271,7 @@ class Watcher:
         """Take one submission all the way that the instructor allows."""
         graded, released = self._graded(assignment, learner), self._released(assignment, learner)
         if not graded:
+            draw_new_cases()
             self._step(self.api.autograde, assignment, learner)
         if not released:
             self._step(self.api.generate_feedback, assignment, learner)

@@ -36,8 +36,8 @@ def draw_new_cases() -> None:
     A message tells a number of a case. Whoever submits again and again to a process that lives for
     long would learn a case number by number, if it stayed the same.
     """
-    secret_seed.cache_clear()
-    hidden.cache_clear()
+    for kept in (secret_seed, hidden, _request):
+        kept.cache_clear()
 
 
 def grade_submission(

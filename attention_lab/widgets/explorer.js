@@ -229,34 +229,58 @@ class View {
     this.counts.textContent = roles.length ? `Heads marked, by their best role: ${words.join(", ")}; not marked: ${left}` : "";
   }
 
+  // The table stays while the tokens do; a cell is touched only where its number changes.
   drawLarge() {
+    const drawn = this.tokens.join("\n");
+    if (this.drawn !== drawn) {
+      this.caption = make("caption");
+      this.below = make("div");
+      this.large.replaceChildren(this.table(), this.below);
+      this.drawn = drawn;
+    }
     const [layer, head] = this.place;
-    const numbers = this.size <= 12;
+    const last = this.model.get("shades").length - 1;
+    const start = (layer * this.heads + head) * this.size * this.size;
+    this.cells.forEach((cell, number) => {
+      const weight = this.numbers[start + number];
+      const shown = `${weight.toFixed(2).replace(/^0/, "")} ${Math.round(weight * last)}`;
+      if (cell.shown === shown) return;
+      cell.shown = shown;
+      cell.text.data = shown.split(" ")[0];
+      cell.style.background = this.colour(weight);
+      cell.style.color = weight > 0.55 ? "#000" : "#fff";
+    });
+    this.caption.textContent = `${this.name(this.place)}: each row is a query, each column a key`;
+    this.below.replaceChildren(this.actions());
+    this.markRows();
+  }
+
+  table() {
     const head_row = make("tr", {}, make("td"));
     for (const token of this.tokens) head_row.append(make("th", { scope: "col" }, make("span", {}, token)));
-    this.rows = [];
     const body = make("tbody");
-    for (let query = 0; query < this.size; query++) {
+    this.rows = [];
+    this.cells = [];
+    this.tokens.forEach((token, query) => {
       const button = make("button", {
         type: "button", "data-place": `row ${query}`, onclick: () => this.set({ query }), onkeydown: (event) => this.moveQuery(event, query),
-      }, this.tokens[query]);
+      }, token);
       const row = make("tr", { onmouseenter: () => this.set({ query }) }, make("th", { scope: "row" }, button));
       for (let key = 0; key < this.size; key++) {
-        const weight = this.weight(layer, head, query, key);
-        const cell = make("td", {
-          style: `background:${this.colour(weight)};color:${weight > 0.55 ? "#000" : "#fff"}`,
-          title: `“${this.tokens[query]}” reads “${this.tokens[key]}”: ${percent(weight)}`,
-        });
-        cell.append(make("span", { class: numbers ? "" : "explorer-hidden" }, weight.toFixed(2).replace(/^0/, "")));
+        const cell = document.createElement("td");
+        cell.text = document.createTextNode("");
+        cell.append(this.size <= 12 ? cell.text : make("span", { class: "explorer-hidden" }, cell.text));
+        this.cells.push(cell);
         row.append(cell);
       }
+      row.addEventListener("mouseover", (event) => {
+        const cell = event.target.closest("td"), key = cell ? cell.cellIndex - 1 : 0;
+        if (cell) cell.title = `“${token}” reads “${this.tokens[key]}”: ${percent(this.weight(...this.place, query, key))}`;
+      });
       this.rows.push({ row, button });
       body.append(row);
-    }
-    const caption = make("caption", {}, `${this.name(this.place)}: each row is a query, each column a key`);
-    const table = make("table", {}, caption, make("thead", {}, head_row), body);
-    this.large.replaceChildren(table, this.actions());
-    this.markRows();
+    });
+    return make("table", {}, this.caption, make("thead", {}, head_row), body);
   }
 
   actions() {

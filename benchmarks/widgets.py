@@ -22,7 +22,7 @@ from test_lab import OPEN, RUN
 
 GOAL = 100  # milliseconds
 TIMES = 16  # even: what is toggled ends as it was
-LONG = "The bird flew home because it was tired and " * 6 + "slept."  # 63 tokens with the marks
+LONG = "The bird flew home because it was tired and " * 6 + "slept."  # 58 tokens with the marks
 
 # What is run to get the explorer: notebook -> what the cells start with, the explorer's own last.
 EXPLORERS = {

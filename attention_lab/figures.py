@@ -143,7 +143,8 @@ def grid_of_maps(weights, marks: Mapping[str, Sequence[tuple[int, int]]] | None 
     values = np.pad(np.asarray(weights, dtype=float), 4 * ((0, 1),), constant_values=np.nan)
     layers, heads, size = weights.shape[0], weights.shape[1], values.shape[-1]
     picture = values[:layers, :heads].transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
-    figure, axes = new_figure(1 + 0.55 * heads, 1 + 0.55 * layers)
+    # At least as large as its labels.
+    figure, axes = new_figure(max(4.4, 1 + 0.55 * heads), max(2.4, 1 + 0.55 * layers))
     image = axes.imshow(picture, cmap=MAP, vmin=0, vmax=1, interpolation="nearest")
     axes.set(xlabel="head (in each map: keys to the right)", ylabel="layer (queries downwards)")
     axes.set_xticks((np.arange(heads) + 0.5) * size - 1, range(heads))

@@ -379,7 +379,7 @@ outcome(
 
 # %% [markdown]
 # So two dimensions are enough for the sharpest patterns there are. The price is **length**: on a
-# circle of n keys the neighbour's score is only $r^2 (1 - \cos \frac{2\pi}{n}) / \sqrt 2$ lower, and
+# circle of n keys the neighbour's score is only $r^2 (1 - \cos(2\pi/n)) / \sqrt 2$ lower, and
 # this gap shrinks like $1/n^2$. Four times the keys need about four times the radius.
 #
 # What two dimensions do not give is an arbitrary *mixture*. Here the exact statement is short.

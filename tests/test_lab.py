@@ -1,11 +1,10 @@
 """A learner's first minutes in JupyterLab, in a real browser: predict, check, edit, check again."""
 
-import json
 import shutil
 from pathlib import Path
 
 import pytest
-from browser import jupyter_server, offline_page, open_file
+from browser import jupyter_server, offline_page, open_file, screenshot
 
 pytestmark = pytest.mark.browser
 
@@ -68,9 +67,12 @@ def test_the_first_notebook_opens_and_records_a_prediction(page, home):
     choice = page.get_by_role("radio").nth(1)
     choice.focus()
     page.keyboard.press("Space")
-    page.wait_for_timeout(1500)
-    recorded = json.loads((home / ".progress/predictions.json").read_text())
-    assert "8: one a word" in json.dumps(recorded)
+    for _ in range(100):
+        recorded = home / ".progress/predictions.json"
+        if recorded.exists() and "8: one a word" in recorded.read_text():
+            return
+        page.wait_for_timeout(300)
+    pytest.fail("the choice was not recorded")
 
 
 def test_a_click_on_the_files_name_opens_it_in_the_editor(page):
@@ -118,14 +120,13 @@ def test_the_slider_of_notebook_two_redraws(page, home, solution):
     page.evaluate(RUN, ["%load_ext", "lookups.slide_the_blend"])
     handle = page.locator(".noUi-handle:visible").first
     handle.scroll_into_view_if_needed()
-    pictures = page.locator(".jp-OutputArea img:visible")
-    before = [picture.get_attribute("src") for picture in pictures.all()]
+    drawn = "String([...document.querySelectorAll('.jp-OutputArea img')].map(image => image.src))"
+    before = page.evaluate(drawn)
+    assert before
     handle.focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(2000)
-    after = [picture.get_attribute("src") for picture in pictures.all()]
-    assert before and before != after
+    page.wait_for_function(f"before => ![before, ''].includes({drawn})", arg=before)
 
 
 def test_the_explorer_answers_to_mouse_and_keys(page):
@@ -147,6 +148,7 @@ def test_the_explorer_answers_to_mouse_and_keys(page):
     page.get_by_label("Sentence").fill("Many lenses.")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="lenses", exact=True).wait_for()
+    screenshot(page, "lab/explorer")
 
 
 def test_an_exercise_typed_into_the_editor_passes_without_a_restart(page):
@@ -164,6 +166,8 @@ def test_an_exercise_typed_into_the_editor_passes_without_a_restart(page):
     open_file(page, "notebooks/03_split_run_concatenate_project.ipynb")
     after = page.evaluate(RUN, ['check("heads.merge_heads")'])
     assert "✓ heads.merge_heads: passed" in plain_text(after)
+    page.locator("[role=status]", has_text="heads.merge_heads: passed").scroll_into_view_if_needed()
+    screenshot(page, "lab/typed_exercise")
 
 
 def test_nothing_was_asked_of_the_network_and_no_script_failed(page):

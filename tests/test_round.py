@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from browser import TOKEN, headless_browser, jupyter_server, page_on, pulse, screenshot
+from browser import (
+    TOKEN,
+    headless_browser,
+    jupyter_server,
+    open_file,
+    page_on,
+    pulse,
+    screenshot,
+)
 from nbgrader_classroom import LOOKUP, Person, School
-from test_lab import RUN, open_file, plain_text
+from test_lab import RUN, plain_text
 
 pytestmark = pytest.mark.browser
 

@@ -66,6 +66,13 @@ def test_distance_is_the_tolerance_that_lets_an_answer_pass(share):
     )
 
 
+def test_where_all_is_zero_rounding_passes():
+    zero, found = torch.zeros(3).double(), torch.tensor([0.0, 1e-12, 0.0]).double()
+    far = tolerance.distance(zero, found)
+    assert far == pytest.approx(1e-6) and tolerance.distance(zero, zero) == 0
+    assert mismatch(zero, found, "x", far * 1.001) is None and mismatch(zero, found, "x", far / 2)
+
+
 @pytest.mark.parametrize(
     "found", [TRUTH[None], TRUTH * nan, TRUTH.long(), None, (TRUTH,), TRUTH.tolist()]
 )

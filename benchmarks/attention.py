@@ -567,7 +567,7 @@ def main(
         parts.append(gpu_goals(measured, peak or measured_peak(device), bool(peak)))
     parts.append(time_tables(measured))
     if device != "mps":  # it does not say what its peak was
-        peaks = [64, 128] if quick else list(PEAK_LENGTHS)
+        peaks = list(PEAK_LENGTHS[:2] if quick else PEAK_LENGTHS)
         parts.append("**Growth of the peak memory, 12 heads, D = 768, B = 1, float32**")
         parts.append(memory_table(peaks, device))
     text = "\n\n".join(parts)

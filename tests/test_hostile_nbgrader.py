@@ -48,6 +48,8 @@ def _makers() -> dict[str, dict]:
 MAKERS = _makers()
 NOTEBOOKS = sorted(name for name, maker in MAKERS.items() if "pack" not in maker)
 ARCHIVES = sorted(name for name, maker in MAKERS.items() if "pack" in maker)
+# Those that try to bring a page to life.
+LIVELY = [n for n in NOTEBOOKS if n.startswith(("breaks_", "hides_", "links_", "loads_", "puts_"))]
 # Of the modules, those that no time limit need end: all that are odd files, and some of the others.
 QUICK = [attack for attack in read_corpus() if not attack.slow]
 FILES = [attack for attack in QUICK if (attack.folder / "make.py").exists()]
@@ -281,11 +283,11 @@ def test_the_instructors_pages_of_hostile_notebooks_are_no_livelier_than_an_hone
     configure(settings, room.course)
     exporter = HTMLExporter(config=settings, template_name="formgrade")
     found = {}
-    for name in (LAST, *filter(collected, NOTEBOOKS)):
+    for name in (LAST, *LIVELY):
         reader = _Live()
         reader.feed(instructors_page(room, exporter, name))
         found[name] = sorted(reader.found)
-    assert "<script>" in found[LAST]
+    assert len(LIVELY) > 8 and "<script>" in found[LAST]
     assert {name: live for name, live in found.items() if live != found[LAST]} == {}
 
 

@@ -147,7 +147,8 @@ def main(
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         measured = [times(course, browser) for _ in tqdm(range(runs + 1), unit="start")]
         browser.close()
-    text = f"`python benchmarks/first_insight.py` on {machine()}.\n\n"
+    text = f"`python benchmarks/first_insight.py` on {machine()}"
+    text += f"; load average {os.getloadavg()[0]:.0f}, run at niceness {os.nice(0)}.\n\n"
     text += summary(measured[0], measured[1:])
     print(text)
     if write:

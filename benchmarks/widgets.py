@@ -17,8 +17,8 @@ from tables import ROOT, machine, table, write_section
 from tqdm import tqdm
 
 sys.path.insert(0, str(ROOT / "tests"))
-from browser import TOKEN, headless_browser, jupyter_server, page_on
-from test_lab import OPEN, RUN
+from browser import OPEN, TOKEN, headless_browser, jupyter_server, page_on
+from test_lab import RUN
 
 GOAL = 100  # milliseconds
 TIMES = 16  # even: what is toggled ends as it was

@@ -7,11 +7,11 @@ from nbformat.v4 import new_notebook
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from .notebooks import (
-    NEW_CELL,
     NOTES,
     course_directory,
     defuse,
     grade_id,
+    new_cell,
     note_cell,
     released_notebook,
     take_notes,
@@ -106,7 +106,7 @@ def _restore(truth: NotebookNode, cell: NotebookNode) -> NotebookNode:
 def _plain(cell: NotebookNode, texts: set[tuple[str, str]]) -> NotebookNode:
     """A cell of the learner's own, or one of the lesson's: its text without any metadata."""
     known = cell.cell_type == "code" or (cell.cell_type, cell.source) in texts
-    return NEW_CELL[cell.cell_type](cell.source if known else defuse(cell.source))
+    return new_cell(cell.cell_type, cell.source if known else defuse(cell.source))
 
 
 def _put_back(truths: dict[str, NotebookNode], cells: list[NotebookNode]) -> None:

@@ -1,7 +1,7 @@
 """How fast grading is: ours beside stock nbgrader, on the same submissions, on this machine.
 
-python benchmarks/grading.py                    about six minutes on two quiet cores
-python benchmarks/grading.py --course 0 --plugin 0            without the twelve assignments: one
+python benchmarks/grading.py                    all of it; some minutes on a quiet machine
+python benchmarks/grading.py --course 0 --plugin 0            without the twelve assignments
 python benchmarks/grading.py --ours 100 --ours 1000           other numbers of submissions
 python benchmarks/grading.py --write            put the table into docs/benchmarks.md
 

@@ -144,11 +144,10 @@ def main(write: Annotated[bool, typer.Option("--write", help="into docs/benchmar
                 for (length, action), tries in found.items():
                     numbers = f"{median(tries):.0f}", f"{max(tries):.0f}"
                     rows.append([f"{name[:2]}, {length} sentence: {action}", *numbers])
-    load = os.getloadavg()[0]
-    busy = f"{load:.1f} other processes ran beside it on average."
+    load = f"Load average of the last minute: {os.getloadavg()[0]:.1f}."
     text = "\n\n".join(
         [
-            f"`python benchmarks/widgets.py` on {machine()}. In the last minute {busy}",
+            f"`python benchmarks/widgets.py` on {machine()}. {load}",
             " ".join(lines),
             table([f"milliseconds, {TIMES} tries, goal {GOAL}", "median", "longest"], rows),
         ]

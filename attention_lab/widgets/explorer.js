@@ -104,7 +104,7 @@ class View {
   }
 
   slider(label, max, value, words, act) {
-    const shown = make("span", { "aria-hidden": "true" }, words(value));
+    const shown = make("output", { "aria-hidden": "true" }, words(value));
     const slider = make("input", {
       type: "range", min: 0, max, value, "aria-label": label, "aria-valuetext": words(value),
       oninput: () => {

@@ -226,7 +226,8 @@ class View {
     }
     const left = this.buttons.length - found.reduce((sum, count) => sum + count, 0);
     const words = roles.map((role, number) => `${number + 1} ${role}: ${found[number]}`);
-    this.counts.textContent = roles.length ? `Heads marked, by their best role: ${words.join(", ")}; not marked: ${left}` : "";
+    const least = this.model.get("threshold").toFixed(2);
+    this.counts.textContent = roles.length ? `Heads with at least ${least}, by their best role: ${words.join(", ")}; not marked: ${left}` : "";
   }
 
   // The table stays while the tokens do; a cell is touched only where its number changes.

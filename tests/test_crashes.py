@@ -12,6 +12,7 @@ import shutil
 import signal
 import sqlite3
 import sys
+import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -85,6 +86,7 @@ def killed_after(seconds, work) -> bool:
     child = os.fork()
     if child == 0:
         code = 1
+        tqdm.set_lock(threading.RLock())  # its own is shared with the parent, and may die locked
         try:
             work()
             code = 0

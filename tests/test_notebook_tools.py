@@ -154,6 +154,7 @@ def test_an_unknown_exercise_lists_near_names(learner):
 
 @pytest.fixture
 def shell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # IPython has its own
     shell = InteractiveShell()
     yield shell
     shell.reset(new_session=False)

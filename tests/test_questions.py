@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 
 import ipywidgets
 import pytest
@@ -16,7 +17,8 @@ ASK = ("demo-curve", "Where does the curve go?", OPTIONS)
 
 
 @pytest.fixture
-def shell():
+def shell(monkeypatch):
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # IPython has its own
     yield InteractiveShell.instance()
     InteractiveShell.clear_instance()
 

@@ -78,7 +78,9 @@ class Watchdog:
 class Runner:
     """One runner process, up to the moment it breaks a bound."""
 
-    def __init__(self, library: Mapping[str, bytes], limits: Limits, mode: str, device: str):
+    def __init__(
+        self, library: Mapping[str, bytes], limits: Limits, mode: str, device: str = "cpu"
+    ):
         self.limits = limits
         try:
             self.process = sandbox.start(mode)

@@ -142,6 +142,11 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path):
         tables.write_section("other", "text", path)
 
 
+def test_what_grading_spends_its_time_on_is_measured_with_a_real_submission():
+    spent = grading.profile(submissions=1, rounds=1)
+    assert spent["all"] > spent["the trusted side"] > 0
+
+
 def test_the_page_has_a_place_for_every_table(tmp_path):
     copy = tmp_path / "benchmarks.md"
     copy.write_text(tables.BENCHMARKS.read_text())

@@ -1,13 +1,12 @@
 """Item statistics as one HTML file: no scripts, nothing loaded, for the screen and for paper."""
 
-import re
 from collections.abc import Sequence
 from html import escape
 from itertools import accumulate, groupby
 from pathlib import Path
 
 from attention_lab.figures import BLUE, GREY, VERMILION
-from autograde.build.site.page import MADE_BY, STYLE
+from autograde.build.site.page import MADE_BY, STYLE, breakable, wide
 from autograde.errors import AutogradeError
 from autograde.journal import write_whole
 
@@ -131,15 +130,13 @@ def _table(caption: str, heads: Sequence[str], rows: Sequence[str]) -> str:
     cells = "".join(
         f"<th scope=col{' class=number' if head in numbers else ''}>{head}</th>" for head in heads
     )
-    return (
-        f'<p>{caption}</p><div class="wide" style="--columns:{len(heads)}" tabindex="0"><table>'
-        f"<tr>{cells}</tr>\n" + "\n".join(rows) + "</table></div>"
-    )
+    table = f"<table><tr>{cells}</tr>\n" + "\n".join(rows) + "</table>"
+    return f"<p>{caption}</p>{wide(table, len(heads))}"
 
 
 def _named(exercise: str) -> str:
     """The head of a row; a long name may break where its words end."""
-    return f"<th scope=row>{re.sub(r'(?<=[._])', '<wbr>', escape(exercise))}</th>"
+    return f"<th scope=row>{breakable(escape(exercise))}</th>"
 
 
 def _bar(counts: list[tuple[str, int]], alt: str, length: int = 100) -> str:

@@ -84,16 +84,22 @@ class _Numbered:
         return f"{before}{place}" + (f"-{self.seen[place]}" if self.seen[place] > 1 else "")
 
 
-def _with_room(match: re.Match) -> str:
-    """A table whose names may break where their words end.
+def breakable(name: str) -> str:
+    """A name, as HTML, that may break where its words end."""
+    return re.sub(r"(?<=[._])(?=\w)", "<wbr>", name)
 
-    One of many columns scrolls on a narrow screen, so it can be reached with the keyboard.
-    """
-    table = _NAME.sub(lambda name: re.sub(r"(?<=[._])(?=\w)", "<wbr>", name.group()), match.group())
+
+def wide(table: str, columns: int) -> str:
+    """A table that scrolls on a narrow screen, so it can be reached with the keyboard."""
+    return f'<div class="wide" style="--columns:{columns}" tabindex="0">{table}</div>'
+
+
+def _with_room(match: re.Match) -> str:
+    """A table whose names may break, and that scrolls if it has many columns."""
+    table = _NAME.sub(lambda name: breakable(name.group()), match.group())
     columns = len(_HEAD.findall(table.partition("</tr>")[0]))
     table = table.replace("<th></th>", "<td></td>")  # a header must name something
-    wide = f'<div class="wide" style="--columns:{columns}" tabindex="0">{table}</div>'
-    return wide if columns > 2 else table
+    return wide(table, columns) if columns > 2 else table
 
 
 def _title(path: str, title: str) -> str:
